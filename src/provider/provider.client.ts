@@ -1,0 +1,155 @@
+import { HttpService } from '@nestjs/axios';
+import { Injectable } from '@nestjs/common';
+import { firstValueFrom } from 'rxjs';
+import { phpJsonEncode } from './php-json.js';
+import {
+  classifyAnswer,
+  classifyStatusAnswer,
+  createAnswerReader,
+  readAccountInfoAnswer,
+  readBalanceAnswer,
+  readStatusAnswer,
+  type AnswerVerdict,
+  type HttpAnswer,
+} from './provider.answer.js';
+import type {
+  AccountInfoAnswer,
+  BalanceAnswer,
+  CreatePayoutAnswer,
+  CreatePayoutRequest,
+  PayoutStatusAnswer,
+  ProviderOutcome,
+} from './provider.types.js';
+import type { SignatureProvider } from './signature.provider.js';
+import { trackedTransport, type TransportOptions } from './transport.js';
+
+export interface ClientOptions extends TransportOptions {
+  baseUrl: string;
+  /** Total time of one call, in milliseconds: connecting, sending and the whole answer. */
+  timeoutMs: number;
+}
+
+/** A request that is ready to go out: these very bytes were signed. */
+export interface SignedRequest {
+  account: string;
+  path: string;
+  body: Buffer;
+  sign: string;
+}
+
+const MAX_ANSWER_BYTES = 256 * 1024;
+const NO_PARAMETERS = '[]';
+
+/** The only HTTP to the provider. What the network or the provider does is an outcome, never an exception. */
+@Injectable()
+export class AliKassaClient {
+  constructor(
+    private readonly http: HttpService,
+    private readonly signature: SignatureProvider,
+    private readonly options: ClientOptions,
+  ) {}
+
+  /**
+   * `POST /v1/payout`. Sends once; calling it again sends again.
+   * @param account uuid of the paying account.
+   * @throws UnencodableError before anything is sent.
+   */
+  async createPayout(account: string, request: CreatePayoutRequest): Promise<ProviderOutcome<CreatePayoutAnswer>> {
+    return this.submitPayout(await this.signPayout(account, phpJsonEncode(request)), request.order_id);
+  }
+
+  /** Signs a create request without sending it. @param body the encoded request. */
+  async signPayout(account: string, body: string): Promise<SignedRequest> {
+    return this.signed(account, '/v1/payout', body);
+  }
+
+  /** Sends a signed create request. @param orderId what an echoed order_id is compared with. */
+  async submitPayout(request: SignedRequest, orderId: string): Promise<ProviderOutcome<CreatePayoutAnswer>> {
+    return this.send(request, (answer) => classifyAnswer(answer, createAnswerReader(orderId)));
+  }
+
+  /** `POST /v1/payout/status`, by the merchant's order_id or the provider's id. */
+  async payoutStatus(
+    account: string,
+    key: { order_id: string } | { id: string },
+  ): Promise<ProviderOutcome<PayoutStatusAnswer>> {
+    const body = phpJsonEncode('id' in key ? { id: BigInt(key.id) } : { order_id: key.order_id });
+    const request = await this.signed(account, '/v1/payout/status', body);
+    return this.send(request, (answer) => classifyStatusAnswer(answer, readStatusAnswer));
+  }
+
+  /** `POST /v1/account/balance`. */
+  async balance(account: string): Promise<ProviderOutcome<BalanceAnswer>> {
+    const request = await this.signed(account, '/v1/account/balance', NO_PARAMETERS);
+    return this.send(request, (answer) => classifyAnswer(answer, readBalanceAnswer));
+  }
+
+  /** `POST /v1/account/info`. */
+  async accountInfo(account: string): Promise<ProviderOutcome<AccountInfoAnswer>> {
+    const request = await this.signed(account, '/v1/account/info', NO_PARAMETERS);
+    return this.send(request, (answer) => classifyAnswer(answer, readAccountInfoAnswer));
+  }
+
+  private async signed(account: string, path: string, text: string): Promise<SignedRequest> {
+    const body = Buffer.from(text, 'utf8');
+    return { account, path, body, sign: await this.signature.sign(body) };
+  }
+
+  private async send<T>(
+    { account, path, body, sign }: SignedRequest,
+    classify: (answer: HttpAnswer) => AnswerVerdict<T>,
+  ): Promise<ProviderOutcome<T>> {
+    const { baseUrl, timeoutMs, ca } = this.options;
+    const transport = trackedTransport(baseUrl, { ca });
+    const startedAt = performance.now();
+    const deadline = AbortSignal.timeout(timeoutMs);
+    const trace = () => ({ phase: transport.phase(), durationMs: performance.now() - startedAt });
+    try {
+      // Subscribed once: every subscription of the observable would send again.
+      const response = await firstValueFrom(
+        this.http.request<Buffer>({
+          method: 'POST',
+          url: baseUrl + path,
+          headers: {
+            'Content-Type': 'application/json',
+            Account: account,
+            Sign: sign,
+            'User-Agent': 'AliKassa2.0 API',
+          },
+          data: body,
+          ...transport.agents,
+          // `timeout` alone is idle time; the signal bounds the whole call.
+          signal: deadline,
+          timeout: timeoutMs,
+          // A redirect would carry the card number to another address, a proxy would read it.
+          maxRedirects: 0,
+          proxy: false,
+          adapter: 'http',
+          validateStatus: () => true,
+          responseType: 'arraybuffer',
+          decompress: false,
+          maxContentLength: MAX_ANSWER_BYTES,
+          maxBodyLength: Infinity,
+          // The signed bytes are the sent bytes, the read bytes are the received bytes.
+          transformRequest: [(data: Buffer) => data],
+          transformResponse: [(data: Buffer) => data],
+        }),
+      );
+      const answer = { httpStatus: response.status, headers: response.headers, body: Buffer.from(response.data) };
+      return { ...classify(answer), httpStatus: response.status, ...trace() };
+    } catch (error) {
+      // The error holds the body and the signature: only its code leaves this method.
+      const reason = deadline.aborted ? 'deadline' : codeOf(error);
+      return { kind: transport.isProvenUnsent() ? 'never_sent' : 'unclear', reason, ...trace() };
+    }
+  }
+}
+
+function codeOf(error: unknown): string {
+  for (const source of [error instanceof Error ? error.cause : undefined, error]) {
+    if (source instanceof Error && 'code' in source && typeof source.code === 'string') {
+      if (/^[A-Z0-9_]{2,60}$/.test(source.code)) return source.code;
+    }
+  }
+  return 'network_error';
+}
