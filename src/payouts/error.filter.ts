@@ -1,0 +1,65 @@
+import { STATUS_CODES } from 'node:http';
+import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { AliKassaError, InvalidInputError } from '../alikassa.errors.js';
+import { mappedDatabaseError } from './database.errors.js';
+
+/** Codes of the errors that Nest itself makes, e.g. a guard's. */
+const HTTP_CODES: Readonly<Record<number, string>> = {
+  400: 'invalid_input',
+  401: 'unauthenticated',
+  403: 'forbidden',
+  404: 'not_found',
+  413: 'body_too_large',
+  415: 'unsupported_media_type',
+  429: 'too_many_requests',
+};
+
+interface ErrorBody {
+  statusCode: number;
+  message: string | readonly string[];
+  error: string;
+  code: string;
+}
+
+/** Answers errors with Nest's own body and a stable `code`. */
+@Catch()
+export class AliKassaErrorFilter implements ExceptionFilter {
+  private readonly logger = new Logger('AliKassa');
+
+  constructor(private readonly adapterHost: HttpAdapterHost) {}
+
+  catch(thrown: unknown, host: ArgumentsHost): void {
+    const { httpAdapter } = this.adapterHost;
+    const body = this.bodyOf(thrown);
+    httpAdapter.reply(host.switchToHttp().getResponse(), body, body.statusCode);
+  }
+
+  private bodyOf(thrown: unknown): ErrorBody {
+    if (thrown instanceof HttpException) return bodyOfHttp(thrown);
+    const error = thrown instanceof AliKassaError ? thrown : mappedForeign(thrown);
+    if (!(error instanceof AliKassaError)) {
+      // Its message may quote what was sent, so only its kind is logged.
+      this.logger.error(`Unexpected ${error.name}; the request was not completed.`, error.stack?.replace(/^.*\n/, ''));
+      return body(500, 'Internal server error', 'internal_error');
+    }
+    return body(error.httpStatus, error instanceof InvalidInputError ? error.problems : error.message, error.code);
+  }
+}
+
+function mappedForeign(thrown: unknown): Error {
+  if (!(thrown instanceof Error)) return new Error('unknown');
+  return 'driverError' in thrown ? mappedDatabaseError(thrown) : thrown;
+}
+
+function bodyOfHttp(exception: HttpException): ErrorBody {
+  const statusCode = exception.getStatus();
+  const response = exception.getResponse();
+  const given = typeof response === 'object' ? (response as Partial<ErrorBody>) : { message: response };
+  const fallback = body(statusCode, exception.message, HTTP_CODES[statusCode] ?? 'http_error');
+  return { ...fallback, ...given, statusCode };
+}
+
+function body(statusCode: number, message: string | readonly string[], code: string): ErrorBody {
+  return { statusCode, message, error: STATUS_CODES[statusCode] ?? 'Error', code };
+}

@@ -1,0 +1,157 @@
+import {
+  BadRequestException,
+  Body,
+  Controller,
+  Get,
+  Headers,
+  HttpCode,
+  Param,
+  Post,
+  Query,
+  Req,
+  Res,
+  UnsupportedMediaTypeException,
+  UseFilters,
+  UseGuards,
+  type CanActivate,
+  type Type,
+} from '@nestjs/common';
+import type { AccountInfoAnswer, BalanceAnswer } from '../provider/provider.types.js';
+import { AliKassaErrorFilter } from './error.filter.js';
+import { CreatePayoutDto, ListPayoutsDto, PayoutDto, PayoutEventDto, ResolvePayoutDto } from './payout.dto.js';
+import { RequireScope } from './payout.scopes.js';
+import { PayoutService, type Caller } from './payout.service.js';
+
+/** The part of a request that is read here, the same in Express and Fastify. */
+interface RequestLike {
+  user?: { name?: string };
+}
+
+/** The part of a response that is written here, the same in Express and Fastify. */
+interface ResponseLike {
+  status(code: number): unknown;
+}
+
+const MAX_WAIT_SECONDS = 30;
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Payouts over REST. It is mounted by the module, and only behind the host's guards. */
+@UseFilters(AliKassaErrorFilter)
+export class PayoutController {
+  constructor(private readonly payouts: PayoutService) {}
+
+  /** 201 for a new payout, 200 for an identical repeat. `Prefer: wait=10` waits for the provider's first answer. */
+  @Post('payouts')
+  @RequireScope('payouts:create')
+  async create(
+    @Body() dto: CreatePayoutDto,
+    @Headers('content-type') contentType: string | undefined,
+    @Headers('prefer') prefer: string | undefined,
+    @Req() request: RequestLike,
+    @Res({ passthrough: true }) response: ResponseLike,
+  ): Promise<PayoutDto> {
+    requireJson(contentType);
+    const { payout, created } = await this.payouts.createOrFind(dto, callerOf(request));
+    response.status(created ? 201 : 200);
+    const seconds = waitSeconds(prefer);
+    return PayoutDto.from(seconds > 0 ? await this.payouts.waitForAnswer(payout.id, seconds * 1000) : payout);
+  }
+
+  /** Newest first; `next_cursor` leads to the next page. */
+  @Get('payouts')
+  @RequireScope('payouts:read')
+  async list(@Query() filter: ListPayoutsDto): Promise<{ data: PayoutDto[]; next_cursor: string | null }> {
+    const { data, nextCursor } = await this.payouts.list(filter);
+    return { data: data.map((payout) => PayoutDto.from(payout)), next_cursor: nextCursor };
+  }
+
+  @Get('payouts/:id')
+  @RequireScope('payouts:read')
+  async find(@Param('id') id: string): Promise<PayoutDto> {
+    return PayoutDto.from(await this.payouts.find(checkedId(id)));
+  }
+
+  /** The payout's history, oldest first. */
+  @Get('payouts/:id/events')
+  @RequireScope('payouts:read')
+  async events(@Param('id') id: string): Promise<{ data: PayoutEventDto[] }> {
+    const events = await this.payouts.events(checkedId(id));
+    return { data: events.map((event) => PayoutEventDto.from(event)) };
+  }
+
+  /** Asks the provider now. */
+  @Post('payouts/:id/refresh')
+  @HttpCode(200)
+  @RequireScope('payouts:operate')
+  async refresh(@Param('id') id: string): Promise<PayoutDto> {
+    return PayoutDto.from(await this.payouts.refresh(checkedId(id)));
+  }
+
+  /** Takes back a payout that was never sent. */
+  @Post('payouts/:id/withdraw')
+  @HttpCode(200)
+  @RequireScope('payouts:create')
+  async withdraw(@Param('id') id: string, @Req() request: RequestLike): Promise<PayoutDto> {
+    return PayoutDto.from(await this.payouts.withdraw(checkedId(id), callerOf(request)));
+  }
+
+  /** A person's decision on a payout that is held. */
+  @Post('payouts/:id/resolve')
+  @HttpCode(200)
+  @RequireScope('payouts:operate')
+  async resolve(
+    @Param('id') id: string,
+    @Body() decision: ResolvePayoutDto,
+    @Headers('content-type') contentType: string | undefined,
+    @Req() request: RequestLike,
+  ): Promise<PayoutDto> {
+    requireJson(contentType);
+    return PayoutDto.from(await this.payouts.resolve(checkedId(id), decision, callerOf(request)));
+  }
+
+  @Get('balance')
+  @RequireScope('payouts:read')
+  async balance(@Query('account') account: string | undefined): Promise<BalanceAnswer> {
+    return this.payouts.balance(oneOf('account', account));
+  }
+
+  @Get('account')
+  @RequireScope('payouts:read')
+  async account(@Query('account') account: string | undefined): Promise<AccountInfoAnswer> {
+    return this.payouts.accountInfo(oneOf('account', account));
+  }
+}
+
+/** The controller under the host's prefix, behind the host's guards: a class of its own, so that several can be mounted. */
+export function mountPayoutController(prefix: string, guards: Type<CanActivate>[]): Type<PayoutController> {
+  @Controller(prefix)
+  @UseGuards(...guards)
+  class MountedPayoutController extends PayoutController {}
+  return MountedPayoutController;
+}
+
+function callerOf(request: RequestLike): Caller {
+  return { actor: request.user?.name };
+}
+
+function requireJson(contentType: string | undefined): void {
+  if (!/^application\/json\s*(?:;|$)/i.test(contentType ?? '')) {
+    throw new UnsupportedMediaTypeException('The body must be sent as application/json.');
+  }
+}
+
+function checkedId(id: string): string {
+  if (!UUID.test(id)) throw new BadRequestException('id must be a uuid');
+  return id.toLowerCase();
+}
+
+function oneOf(name: string, value: unknown): string | undefined {
+  if (value === undefined || typeof value === 'string') return value;
+  throw new BadRequestException(`${name} must be given once`);
+}
+
+/** `Prefer: wait=10` (RFC 7240, section 4.3), at most 30 seconds. */
+function waitSeconds(prefer: string | undefined): number {
+  const wait = /(?:^|[,;\s])wait=(\d{1,4})(?=$|[,;\s])/i.exec(prefer ?? '')?.[1];
+  return Math.min(Number(wait ?? 0), MAX_WAIT_SECONDS);
+}

@@ -1,0 +1,344 @@
+import { StateConflictError } from '../alikassa.errors.js';
+import type { ResolvedOptions } from '../alikassa.options.js';
+import type { CreatePayoutAnswer, PayoutStatusAnswer, ProviderOutcome } from '../provider/provider.types.js';
+import type { Payout } from './payout.entity.js';
+import type { Evidence, ProviderFacts } from './payout.evidence.js';
+import { isFinal, type PayoutStatus } from './payout.status.js';
+
+/** What one piece of evidence does to one payout. */
+export interface Decision {
+  to: PayoutStatus;
+  /** Columns that change besides the status. */
+  set: Partial<Payout>;
+  /** Next job; `null`: none is left to do, so what was scheduled lapses; `keep`: what is scheduled stays. */
+  next: NextJob | null | 'keep';
+  /** Line for the history; `null` for a check that found nothing new. */
+  event: { type: string; actor?: string; detail: Record<string, unknown> } | null;
+}
+
+export interface NextJob {
+  task: 'submit' | 'check';
+  afterMs: number;
+}
+
+export type DecisionPolicy = Pick<
+  ResolvedOptions,
+  'leaseMs' | 'checkSchedule' | 'attentionAfterMs' | 'rejectAfterNotFound' | 'rejectAfterMs' | 'maxUnsentAttempts'
+>;
+
+/** Jitter spreads what a fault has synchronised. */
+const JITTER = 0.1;
+const MAX_BACKOFF_MS = 300_000;
+
+/**
+ * The payout machine: pure, so that every rule can be read and tested in one place.
+ * @param now the database's clock.
+ * @returns `null` where the evidence changes nothing.
+ * @throws StateConflictError where a person or the worker asks for what the state does not allow.
+ */
+export function decide(payout: Payout, evidence: Evidence, policy: DecisionPolicy, now: Date): Decision | null {
+  switch (evidence.type) {
+    case 'claimed':
+      return claim(payout, policy, now);
+    case 'submission':
+      return submission(payout, evidence.attempt, evidence.outcome, policy, now);
+    case 'check':
+      return check(payout, evidence.outcome, policy, now);
+    case 'notification':
+      return provider(payout, evidence.facts, 'notification', policy, now);
+    case 'lease_expired':
+      return leaseExpired(payout, policy, now);
+    case 'fault':
+      return fault(payout, evidence.attention);
+    case 'withdrawal':
+      return withdrawal(payout, evidence.actor);
+    case 'person':
+      return person(payout, evidence);
+  }
+}
+
+function claim(payout: Payout, policy: DecisionPolicy, now: Date): Decision {
+  if (payout.status !== 'queued' || payout.attention !== null) {
+    throw new StateConflictError(`Payout ${payout.id} is ${payout.status}: only a queued one without attention is sent.`);
+  }
+  return {
+    to: 'sending',
+    set: { attempt: payout.attempt + 1, leaseUntil: new Date(now.getTime() + policy.leaseMs) },
+    next: null,
+    event: { type: 'claimed', detail: {} },
+  };
+}
+
+function submission(
+  payout: Payout,
+  attempt: number,
+  outcome: ProviderOutcome<CreatePayoutAnswer>,
+  policy: DecisionPolicy,
+  now: Date,
+): Decision | null {
+  // The fencing token: a late answer of an attempt that has lost its lease changes nothing.
+  if (payout.status !== 'sending' || payout.attempt !== attempt) return null;
+  const detail = traceOf(outcome);
+  if (outcome.kind === 'ok') {
+    return {
+      to: 'wait',
+      set: { possiblySent: true, providerId: outcome.value.id, unsentCount: 0, checkCount: 0 },
+      next: nextCheck(0, policy),
+      event: { type: 'submission', detail: { ...detail, provider_id: outcome.value.id } },
+    };
+  }
+  if (outcome.kind === 'never_sent' && !payout.possiblySent) return backToQueue(payout, detail, policy);
+  return {
+    to: 'unknown',
+    set: {
+      possiblySent: true,
+      checkCount: 0,
+      // A refusal leads to `rejected` only if no earlier attempt could have been accepted.
+      refusedAt: outcome.kind === 'refused' && !payout.possiblySent ? now : null,
+    },
+    next: nextCheck(0, policy, outcome.kind === 'rate_limited' ? outcome.retryAfterMs : undefined),
+    event: {
+      type: 'submission',
+      detail: outcome.kind === 'refused' ? { ...detail, message: outcome.message, errors: outcome.errors } : detail,
+    },
+  };
+}
+
+function backToQueue(payout: Payout, detail: Record<string, unknown>, policy: DecisionPolicy): Decision {
+  const unsentCount = payout.unsentCount + 1;
+  const isUsedUp = unsentCount >= policy.maxUnsentAttempts;
+  const backoff = Math.min(MAX_BACKOFF_MS, 1_000 * 2 ** (unsentCount - 1));
+  return {
+    to: 'queued',
+    set: { unsentCount, attention: isUsedUp ? 'retries_used_up' : payout.attention },
+    next: isUsedUp ? null : { task: 'submit', afterMs: jittered(backoff) },
+    event: { type: 'submission', detail },
+  };
+}
+
+function check(
+  payout: Payout,
+  outcome: ProviderOutcome<PayoutStatusAnswer>,
+  policy: DecisionPolicy,
+  now: Date,
+): Decision | null {
+  if (outcome.kind === 'ok') {
+    return provider(payout, factsOf(outcome.value), 'check', policy, now);
+  }
+  // Only an open payout that was sent is polled; a failed question about any other one says nothing.
+  if (payout.status !== 'wait' && payout.status !== 'unknown') return null;
+  if (outcome.kind === 'not_found') return notFound(payout, traceOf(outcome), policy, now);
+  return stillOpen(payout, policy, now, outcome.kind === 'rate_limited' ? outcome.retryAfterMs : undefined);
+}
+
+/**
+ * "Not found" moves nothing by itself. Only after the documented 400, seen as often and as long as configured, it makes
+ * a payout `rejected`; otherwise it waits for a person.
+ */
+function notFound(
+  payout: Payout,
+  detail: Record<string, unknown>,
+  policy: DecisionPolicy,
+  now: Date,
+): Decision {
+  const since = payout.notFoundSince ?? now;
+  const notFoundCount = payout.notFoundCount + 1;
+  const set = { notFoundCount, notFoundSince: since };
+  const isConfirmed =
+    notFoundCount >= policy.rejectAfterNotFound && now.getTime() - since.getTime() >= policy.rejectAfterMs;
+  if (payout.status === 'unknown' && payout.refusedAt && isConfirmed) {
+    return { to: 'rejected', set, next: null, event: { type: 'check', detail } };
+  }
+  const open = stillOpen(payout, policy, now);
+  // Until it is confirmed, ask again in time for the confirmation rather than by the growing schedule.
+  const afterMs = payout.refusedAt ? Math.min(open.next.afterMs, policy.rejectAfterMs) : open.next.afterMs;
+  const attention = isConfirmed ? (payout.attention ?? 'not_found') : open.set.attention;
+  return {
+    ...open,
+    set: { ...open.set, ...set, attention },
+    next: { task: 'check', afterMs },
+    event: notFoundCount === 1 || attention !== payout.attention ? { type: 'check', detail } : null,
+  };
+}
+
+/** The provider said what it knows of the payout, by the status call or a notification. */
+function provider(
+  payout: Payout,
+  facts: ProviderFacts,
+  source: 'check' | 'notification',
+  policy: DecisionPolicy,
+  now: Date,
+): Decision | null {
+  const contradiction = contradictionIn(payout, facts);
+  if (contradiction) return conflict(payout, contradiction, facts, source, policy, now);
+  if (facts.status === 'wait' && (payout.status === 'wait' || isFinal(payout.status))) {
+    // A final status stays; an old or reordered "wait" is no evidence against it, unless we had ended it on our own.
+    if (payout.status === 'rejected' || payout.status === 'withdrawn') {
+      return conflict(payout, 'status', facts, source, policy, now);
+    }
+    return payout.status === 'wait' && source === 'check' ? stillOpen(payout, policy, now, undefined, facts) : null;
+  }
+  if (isFinal(payout.status)) {
+    return facts.status === payout.status ? null : conflict(payout, 'status', facts, source, policy, now);
+  }
+  const wasNeverSent = payout.status === 'queued' && !payout.possiblySent;
+  const isShort = facts.status === 'paid' && facts.isPartialPayment === true;
+  return {
+    to: facts.status,
+    set: {
+      possiblySent: true,
+      providerId: facts.id,
+      paymentAmount: facts.paymentAmount ?? payout.paymentAmount,
+      commissionAmount: facts.commissionAmount ?? payout.commissionAmount,
+      isPartialPayment: facts.isPartialPayment ?? payout.isPartialPayment,
+      notFoundCount: 0,
+      notFoundSince: null,
+      refusedAt: null,
+      checkCount: 0,
+      attention: wasNeverSent ? 'known_to_provider_before_sent' : isShort ? 'paid_in_part' : keptAttention(payout),
+    },
+    next: facts.status === 'wait' ? nextCheck(0, policy) : null,
+    event: { type: source, detail: factsDetail(facts) },
+  };
+}
+
+/** Attention that only said "nobody knows yet" is answered by the provider's word; anything else stays for a person. */
+function keptAttention(payout: Payout): string | null {
+  return payout.attention === 'not_found' || payout.attention === 'overdue' ? null : payout.attention;
+}
+
+function contradictionIn(payout: Payout, facts: ProviderFacts): string | null {
+  if (facts.orderId !== payout.orderId) return 'order_id';
+  if (facts.account !== undefined && facts.account.toLowerCase() !== payout.account) return 'account';
+  if (payout.providerId !== null && facts.id !== payout.providerId) return 'provider_id';
+  if (facts.amount !== undefined && !sameAmount(facts.amount, payout.amount)) return 'amount';
+  return null;
+}
+
+/** Evidence against what is stored changes no status: it is recorded, and a person is called. */
+function conflict(
+  payout: Payout,
+  about: string,
+  facts: ProviderFacts,
+  source: 'check' | 'notification',
+  policy: DecisionPolicy,
+  now: Date,
+): Decision | null {
+  const attention = `conflict_${about}`;
+  const isNew = payout.attention !== attention;
+  const detail = { conflict: about, ...factsDetail(facts) };
+  if (payout.status === 'wait' || payout.status === 'unknown') {
+    const open = stillOpen(payout, policy, now);
+    return { ...open, set: { ...open.set, attention }, event: isNew ? { type: source, detail } : null };
+  }
+  if (!isNew) return null;
+  // A queued payout that the provider seems to know is not sent until a person has looked.
+  const next = payout.status === 'queued' ? null : 'keep';
+  return { to: payout.status, set: { attention }, next, event: { type: source, detail } };
+}
+
+/** Nothing new: the payout stays as it is and is asked about again later. */
+function stillOpen(
+  payout: Payout,
+  policy: DecisionPolicy,
+  now: Date,
+  notBeforeMs?: number,
+  facts?: ProviderFacts,
+): Decision & { next: NextJob } {
+  const checkCount = payout.checkCount + 1;
+  const isOverdue = now.getTime() - payout.createdAt.getTime() > policy.attentionAfterMs;
+  const attention = isOverdue && payout.attention === null ? 'overdue' : payout.attention;
+  return {
+    to: payout.status,
+    set: { checkCount, attention, ...(facts ? { providerId: facts.id, notFoundCount: 0, notFoundSince: null } : {}) },
+    next: nextCheck(checkCount, policy, notBeforeMs),
+    event: attention === payout.attention ? null : { type: 'check', detail: { attention } },
+  };
+}
+
+function leaseExpired(payout: Payout, policy: DecisionPolicy, now: Date): Decision | null {
+  if (payout.status !== 'sending' || !payout.leaseUntil || payout.leaseUntil > now) return null;
+  return {
+    to: 'unknown',
+    set: { possiblySent: true, checkCount: 0, refusedAt: null },
+    next: { task: 'check', afterMs: 0 },
+    event: { type: 'lease_expired', detail: {} },
+  };
+}
+
+function fault(payout: Payout, attention: string): Decision | null {
+  if (payout.status !== 'queued' || payout.attention === attention) return null;
+  return { to: 'queued', set: { attention }, next: null, event: { type: 'fault', detail: { attention } } };
+}
+
+function withdrawal(payout: Payout, actor: string | undefined): Decision {
+  if (payout.status !== 'queued' || payout.possiblySent) {
+    throw new StateConflictError(
+      `Payout ${payout.id} is ${payout.status} and may have been sent: only one that never was can be withdrawn.`,
+    );
+  }
+  return { to: 'withdrawn', set: {}, next: null, event: { type: 'withdrawal', actor, detail: {} } };
+}
+
+function person(payout: Payout, evidence: Extract<Evidence, { type: 'person' }>): Decision {
+  const { outcome, reason, actor } = evidence;
+  const event = { type: 'person', actor, detail: { outcome, reason } };
+  const isHeld = payout.status === 'queued' && payout.attention !== null;
+  if (outcome === 'resubmit' && (payout.status === 'unknown' || isHeld)) {
+    const set = { attention: null, unsentCount: 0, notFoundCount: 0, notFoundSince: null, refusedAt: null };
+    return { to: 'queued', set, next: { task: 'submit', afterMs: 0 }, event };
+  }
+  const isStuck = payout.status === 'unknown' || (payout.status === 'wait' && payout.attention !== null);
+  if (outcome !== 'resubmit' && isStuck) {
+    return { to: outcome, set: { attention: null }, next: null, event };
+  }
+  if (isFinal(payout.status) && payout.status === outcome && payout.attention !== null) {
+    // The status was right: the person has looked at the contradiction and closes it.
+    return { to: payout.status, set: { attention: null }, next: null, event };
+  }
+  throw new StateConflictError(
+    `Payout ${payout.id} is ${payout.status}${payout.attention ? ` (${payout.attention})` : ''}: ` +
+      `"${outcome}" is not open to it. Only an unknown payout, or one held with attention, waits for a person.`,
+  );
+}
+
+function nextCheck(checkCount: number, policy: DecisionPolicy, notBeforeMs = 0): NextJob {
+  const { checkSchedule } = policy;
+  const pause = checkSchedule[Math.min(checkCount, checkSchedule.length - 1)] ?? 0;
+  return { task: 'check', afterMs: Math.max(jittered(pause), notBeforeMs) };
+}
+
+function jittered(ms: number): number {
+  return Math.round(ms * (1 + JITTER * (2 * Math.random() - 1)));
+}
+
+function traceOf(outcome: ProviderOutcome<unknown>): Record<string, unknown> {
+  const { kind, reason, httpStatus, phase, durationMs } = outcome;
+  return { outcome: kind, reason, http_status: httpStatus, phase, duration_ms: Math.round(durationMs) };
+}
+
+function factsOf(answer: PayoutStatusAnswer): ProviderFacts {
+  return {
+    status: answer.payment_status,
+    id: answer.id,
+    orderId: answer.order_id,
+    amount: answer.amount,
+    paymentAmount: answer.payment_amount,
+    commissionAmount: answer.commission_amount,
+    isPartialPayment: answer.is_partial_payment,
+  };
+}
+
+function factsDetail(facts: ProviderFacts): Record<string, unknown> {
+  return { payment_status: facts.status, provider_id: facts.id, payment_amount: facts.paymentAmount };
+}
+
+/** "300" and "300.00" are one amount; decimal strings only, so no float is involved. */
+function sameAmount(a: string, b: string): boolean {
+  return canonical(a) === canonical(b);
+}
+
+function canonical(amount: string): string {
+  const [whole = '', fraction = ''] = amount.split('.');
+  return `${whole.replace(/^0+(?=\d)/, '')}.${fraction.replace(/0+$/, '')}`;
+}

@@ -1,0 +1,32 @@
+import type { CreatePayoutAnswer, PayoutStatusAnswer, ProviderOutcome, ProviderStatus } from '../provider/provider.types.js';
+
+/** What the provider says of one payout, from the status call or a notification. Amounts are decimal strings. */
+export interface ProviderFacts {
+  status: ProviderStatus;
+  id: string;
+  orderId: string;
+  account?: string;
+  amount?: string;
+  paymentAmount?: string;
+  commissionAmount?: string;
+  isPartialPayment?: boolean;
+}
+
+/** Everything that may move a payout; `settle()` takes nothing else. */
+export type Evidence =
+  /** A worker takes the payout for one attempt. */
+  | { type: 'claimed' }
+  /** What became of that attempt. */
+  | { type: 'submission'; attempt: number; outcome: ProviderOutcome<CreatePayoutAnswer> }
+  /** What the status call answered. */
+  | { type: 'check'; outcome: ProviderOutcome<PayoutStatusAnswer> }
+  /** A notification whose signature was verified. */
+  | { type: 'notification'; facts: ProviderFacts }
+  /** The lease of an attempt ran out by the database's clock. */
+  | { type: 'lease_expired' }
+  /** A queued payout that cannot be sent as it is stored. */
+  | { type: 'fault'; attention: string }
+  /** The host takes a payout back before it was sent. */
+  | { type: 'withdrawal'; actor?: string }
+  /** A person decides on a payout that is held. */
+  | { type: 'person'; outcome: 'resubmit' | 'paid' | 'fail'; reason: string; actor?: string };

@@ -1,0 +1,214 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import type { DataSource, EntityManager } from 'typeorm';
+import {
+  OrderConflictError,
+  PayoutNotFoundError,
+  ProviderUnavailableError,
+  StateConflictError,
+} from '../alikassa.errors.js';
+import type { ResolvedOptions } from '../alikassa.options.js';
+import { phpJsonEncode } from '../provider/php-json.js';
+import type { AliKassaClient } from '../provider/provider.client.js';
+import type { AccountInfoAnswer, BalanceAnswer, ProviderOutcome } from '../provider/provider.types.js';
+import { maskNumber } from './card.number.js';
+import { mappedDatabaseError } from './database.errors.js';
+import { ListPayoutsDto, ResolvePayoutDto, type CreatePayoutDto } from './payout.dto.js';
+import { Payout, PayoutEvent } from './payout.entity.js';
+import { decodeCursor, encodeCursor } from './payout.page.js';
+import { contentOf, providerRequest, twoDecimals } from './payout.request.js';
+import type { PayoutStore } from './payout.store.js';
+import { accountOf, validated, validatedCreate } from './payout.validation.js';
+import type { RecipientCipher } from './recipient.cipher.js';
+
+/** Who asks: kept in the payout's events. */
+export interface Caller {
+  actor?: string;
+}
+
+export interface CreateOptions extends Caller {
+  /** The caller's transaction; without it, `create` makes one of its own. */
+  manager?: EntityManager;
+}
+
+export interface PayoutPage {
+  data: Payout[];
+  /** Pass it as `cursor` to get the next page; null on the last one. */
+  nextCursor: string | null;
+}
+
+const PAGE = 20;
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Pays out, and answers for what was paid. */
+@Injectable()
+export class PayoutService {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly options: ResolvedOptions,
+    private readonly store: PayoutStore,
+    private readonly cipher: RecipientCipher,
+    private readonly client: AliKassaClient,
+  ) {}
+
+  /**
+   * Accepts a payout: row, first event and job are written in one transaction; a worker then sends it. Idempotent by
+   * `order_id`: the same content again returns the existing payout.
+   * @throws InvalidInputError, OrderConflictError, DatabaseUnavailableError
+   */
+  async create(dto: CreatePayoutDto, options: CreateOptions = {}): Promise<Payout> {
+    return (await this.createOrFind(dto, options)).payout;
+  }
+
+  /** `create`, and whether the payout is new. */
+  async createOrFind(input: CreatePayoutDto, options: CreateOptions = {}): Promise<{ payout: Payout; created: boolean }> {
+    const { dto, account } = validatedCreate(input, this.options.accounts);
+    const content = contentOf(dto, account.uuid);
+    const body = phpJsonEncode(providerRequest(dto, this.options.notificationUrl));
+    const id = randomUUID();
+    const { keyId, ciphertext } = this.cipher.seal(id, body);
+    const manager = options.manager ?? this.dataSource.manager;
+    const row = {
+      id,
+      orderId: dto.order_id,
+      account: account.uuid,
+      currency: account.currency,
+      amount: twoDecimals(String(dto.amount)),
+      service: dto.service,
+      numberMasked: maskNumber(dto.number),
+      keyId,
+      recipientCiphertext: ciphertext,
+      numberFingerprint: this.cipher.fingerprint(dto.number),
+      contentFingerprint: this.cipher.fingerprint(content),
+    };
+    const created = await this.store.insert(row, options.actor, manager);
+    const payout = await mapped(this.store.readSealed({ orderId: dto.order_id }, manager));
+    if (!payout) throw new PayoutNotFoundError(`Payout of order ${dto.order_id} vanished while it was created; repeat.`);
+    if (!created && !this.cipher.fingerprint(content, payout.keyId).equals(payout.contentFingerprint)) {
+      throw new OrderConflictError(
+        `order_id "${dto.order_id}" belongs to payout ${payout.id} with other content; use a new order_id for a new payout.`,
+      );
+    }
+    return { payout: withoutSecrets(payout), created };
+  }
+
+  /** @throws PayoutNotFoundError */
+  async find(id: string): Promise<Payout> {
+    if (!UUID.test(id)) throw new PayoutNotFoundError('There is no such payout: the id is not a uuid.');
+    return mapped(this.store.read(id).then(({ payout }) => payout));
+  }
+
+  /**
+   * Newest first, in pages.
+   * @throws InvalidInputError
+   */
+  async list(filter: ListPayoutsDto = {}): Promise<PayoutPage> {
+    const { order_id, status, limit = PAGE, cursor } = validated(ListPayoutsDto, filter);
+    const query = this.dataSource.createQueryBuilder(Payout, 'payout').orderBy('payout.seq', 'DESC').limit(limit + 1);
+    if (order_id !== undefined) query.andWhere('payout.orderId = :order_id', { order_id });
+    if (status !== undefined) query.andWhere('payout.status = :status', { status });
+    if (cursor !== undefined) query.andWhere('payout.seq < :seq', { seq: decodeCursor(cursor) });
+    const rows = await mapped(query.getMany());
+    const data = rows.slice(0, limit);
+    const last = data.at(-1);
+    return { data, nextCursor: rows.length > limit && last ? encodeCursor(last.seq) : null };
+  }
+
+  /** A payout's history, oldest first. @throws PayoutNotFoundError */
+  async events(id: string): Promise<PayoutEvent[]> {
+    await this.find(id);
+    return mapped(this.dataSource.getRepository(PayoutEvent).find({ where: { payoutId: id }, order: { id: 'ASC' } }));
+  }
+
+  /**
+   * Asks the provider for the status now and settles what it says. A final payout is asked about too: what contradicts
+   * it raises `attention`.
+   * @throws PayoutNotFoundError, StateConflictError (never sent yet), ProviderUnavailableError
+   */
+  async refresh(id: string): Promise<Payout> {
+    const payout = await this.find(id);
+    if (!payout.possiblySent) {
+      throw new StateConflictError(`Payout ${id} is ${payout.status} and was never sent: the provider cannot know it.`);
+    }
+    const outcome = await this.client.payoutStatus(
+      payout.account,
+      payout.providerId ? { id: payout.providerId } : { order_id: payout.orderId },
+    );
+    const settled = await this.store.settle(id, { type: 'check', outcome });
+    if (outcome.kind !== 'ok' && outcome.kind !== 'not_found') throw noAnswer('the status', outcome);
+    return settled.payout;
+  }
+
+  /**
+   * Takes back a payout that was never sent.
+   * @throws PayoutNotFoundError, StateConflictError
+   */
+  async withdraw(id: string, caller: Caller = {}): Promise<Payout> {
+    await this.find(id);
+    return (await this.store.settle(id, { type: 'withdrawal', ...caller })).payout;
+  }
+
+  /**
+   * A person's decision on a payout that the machine holds: `paid` and `fail` end it, `resubmit` sends the same body
+   * again under the same order_id. Audited in the events.
+   * @throws InvalidInputError, PayoutNotFoundError, StateConflictError
+   */
+  async resolve(id: string, decision: ResolvePayoutDto, caller: Caller = {}): Promise<Payout> {
+    const { outcome, reason } = validated(ResolvePayoutDto, decision);
+    await this.find(id);
+    return (await this.store.settle(id, { type: 'person', outcome, reason, ...caller })).payout;
+  }
+
+  /**
+   * The account's balance at the provider; decimal strings.
+   * @throws InvalidInputError (unknown account), ProviderUnavailableError
+   */
+  async balance(account?: string): Promise<BalanceAnswer> {
+    return valueOf('the balance', await this.client.balance(accountOf(account, this.options.accounts).uuid));
+  }
+
+  /**
+   * What the account may do at the provider.
+   * @throws InvalidInputError (unknown account), ProviderUnavailableError
+   */
+  async accountInfo(account?: string): Promise<AccountInfoAnswer> {
+    return valueOf('the account', await this.client.accountInfo(accountOf(account, this.options.accounts).uuid));
+  }
+
+  /**
+   * Waits until the provider's first answer has moved the payout on, or the time is over.
+   * @param ms at most this long.
+   */
+  async waitForAnswer(id: string, ms: number): Promise<Payout> {
+    const deadline = performance.now() + ms;
+    for (let pause = 10; ; pause = Math.min(pause * 1.5, 250)) {
+      const payout = await this.find(id);
+      const isUnanswered = payout.status === 'queued' || payout.status === 'sending';
+      if (!isUnanswered || performance.now() + pause > deadline) return payout;
+      await sleep(pause);
+    }
+  }
+}
+
+async function mapped<T>(work: Promise<T>): Promise<T> {
+  return work.catch((error: unknown) => {
+    throw mappedDatabaseError(error);
+  });
+}
+
+function withoutSecrets(payout: Payout): Payout {
+  const { keyId: _, recipientCiphertext: __, numberFingerprint: ___, contentFingerprint: ____, ...shown } = payout;
+  return Object.assign(new Payout(), shown);
+}
+
+function valueOf<T>(what: string, outcome: ProviderOutcome<T>): T {
+  if (outcome.kind === 'ok') return outcome.value;
+  throw noAnswer(what, outcome);
+}
+
+function noAnswer(what: string, outcome: ProviderOutcome<unknown>): ProviderUnavailableError {
+  const hint =
+    outcome.kind === 'unauthorized' ? 'check the account, the payout key and the digest' : 'ask again in a while';
+  return new ProviderUnavailableError(`The provider did not tell ${what} (${outcome.reason}); ${hint}.`);
+}

@@ -1,0 +1,61 @@
+import { registerDecorator, type ValidationOptions } from 'class-validator';
+
+/** decimal(11,2), the provider's older document (PROVIDER.md, "Create a payout"). */
+export const MAX_AMOUNT = '999999999.99';
+const AMOUNT = /^(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,2})?$/;
+const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u;
+
+function rule(name: string, message: string, holds: (value: unknown) => boolean) {
+  return (options?: ValidationOptions): PropertyDecorator =>
+    (target, propertyKey) =>
+      registerDecorator({
+        name,
+        target: target.constructor,
+        propertyName: String(propertyKey),
+        options: { message, ...options },
+        validator: { validate: holds },
+      });
+}
+
+/** A positive decimal string of at most two places; a JSON number only if it is whole, since only that is exact. */
+export const IsPayoutAmount = rule(
+  'isPayoutAmount',
+  `amount must be a decimal string above 0 and at most ${MAX_AMOUNT}, with at most two decimals, e.g. "1000.44"`,
+  (value) => {
+    const text = typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value;
+    return typeof text === 'string' && AMOUNT.test(text) && /[1-9]/.test(text);
+  },
+);
+
+/** Text of 1 to `max` characters without control characters or broken surrogates. */
+export function IsPlainText(max: number): PropertyDecorator {
+  return rule(
+    'isPlainText',
+    `$property must be text of 1 to ${max} characters without control characters`,
+    (value) => typeof value === 'string' && value !== '' && [...value].length <= max && !UNPRINTABLE.test(value),
+  )();
+}
+
+/** http or https, at most 255 characters (PROVIDER.md, "Create a payout"). */
+export const IsHttpUrl = rule(
+  'isHttpUrl',
+  '$property must be an http or https URL of at most 255 characters',
+  (value) =>
+    typeof value === 'string' &&
+    value.length <= 255 &&
+    !/[\s\p{Cc}\p{Cs}]/u.test(value) &&
+    URL.canParse(value) &&
+    ['http:', 'https:'].includes(new URL(value).protocol),
+);
+
+/** A day that exists and is not in the future, as YYYY-MM-DD. */
+export const IsBirthDate = rule(
+  'isBirthDate',
+  '$property must be an existing past date as YYYY-MM-DD, e.g. "1999-12-15"',
+  (value) => {
+    if (typeof value !== 'string' || !/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(value)) return false;
+    const time = Date.parse(`${value}T00:00:00Z`);
+    if (Number.isNaN(time) || new Date(time).toISOString().slice(0, 10) !== value) return false;
+    return time < Date.now() && value >= '1900-01-01';
+  },
+);
