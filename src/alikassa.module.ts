@@ -1,0 +1,85 @@
+import { HttpModule, HttpService } from '@nestjs/axios';
+import { Module, type Provider } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './alikassa.module-definition.js';
+import { resolveOptions, type AliKassaOptions, type ResolvedOptions } from './alikassa.options.js';
+import { AliKassaNotification } from './notifications/notification.entity.js';
+import { NotificationInbox } from './notifications/notification.inbox.js';
+import { NotificationService } from './notifications/notification.service.js';
+import { Payout, PayoutEvent } from './payouts/payout.entity.js';
+import { PayoutService } from './payouts/payout.service.js';
+import { PayoutStore } from './payouts/payout.store.js';
+import { ALIKASSA_OPTIONS } from './payouts/payout.tokens.js';
+import { RecipientCipher } from './payouts/recipient.cipher.js';
+import { AliKassaClient } from './provider/provider.client.js';
+import { SignatureProvider } from './provider/signature.provider.js';
+import { CheckTask } from './worker/check.task.js';
+import { SubmitTask } from './worker/submit.task.js';
+import { SweepTask } from './worker/sweep.task.js';
+import { WorkerService } from './worker/worker.service.js';
+
+/** The entities to add to the host's DataSource. */
+export const alikassaEntities = [Payout, PayoutEvent, AliKassaNotification];
+
+/** Each provider says what it is built from; the classes themselves know nothing of injection tokens. */
+const providers: Provider[] = [
+  { provide: ALIKASSA_OPTIONS, inject: [MODULE_OPTIONS_TOKEN], useFactory: (o: AliKassaOptions) => resolveOptions(o) },
+  {
+    provide: SignatureProvider,
+    inject: [ALIKASSA_OPTIONS],
+    useFactory: (options: ResolvedOptions) => new SignatureProvider(options),
+  },
+  {
+    provide: AliKassaClient,
+    inject: [HttpService, SignatureProvider, ALIKASSA_OPTIONS],
+    useFactory: (http: HttpService, signature: SignatureProvider, options: ResolvedOptions) =>
+      new AliKassaClient(http, signature, options),
+  },
+  {
+    provide: RecipientCipher,
+    inject: [ALIKASSA_OPTIONS],
+    useFactory: ({ encryptionKeys }: ResolvedOptions) => new RecipientCipher(encryptionKeys),
+  },
+  {
+    provide: PayoutStore,
+    inject: [DataSource, ALIKASSA_OPTIONS],
+    useFactory: (dataSource: DataSource, options: ResolvedOptions) => new PayoutStore(dataSource, options),
+  },
+  {
+    provide: PayoutService,
+    inject: [DataSource, ALIKASSA_OPTIONS, PayoutStore, RecipientCipher, AliKassaClient],
+    useFactory: (...parts: ConstructorParameters<typeof PayoutService>) => new PayoutService(...parts),
+  },
+  {
+    provide: NotificationInbox,
+    inject: [DataSource],
+    useFactory: (dataSource: DataSource) => new NotificationInbox(dataSource),
+  },
+  {
+    provide: NotificationService,
+    inject: [SignatureProvider, ALIKASSA_OPTIONS, PayoutStore, NotificationInbox],
+    useFactory: (...parts: ConstructorParameters<typeof NotificationService>) => new NotificationService(...parts),
+  },
+  {
+    provide: WorkerService,
+    inject: [DataSource, ALIKASSA_OPTIONS, PayoutStore, RecipientCipher, AliKassaClient],
+    useFactory: (
+      dataSource: DataSource,
+      options: ResolvedOptions,
+      store: PayoutStore,
+      cipher: RecipientCipher,
+      client: AliKassaClient,
+    ) =>
+      new WorkerService(
+        dataSource,
+        options,
+        new SubmitTask(store, cipher, client, options),
+        new CheckTask(store, client),
+        new SweepTask(store, options),
+      ),
+  },
+];
+
+/** Payouts through AliKassa. Needs a TypeORM DataSource (Postgres) that holds `alikassaEntities`. */
+@Module({ imports: [HttpModule], providers, exports: [PayoutService, SignatureProvider, AliKassaClient] })
+export class AliKassaModule extends ConfigurableModuleClass {}

@@ -1,0 +1,44 @@
+export { AliKassaModule, alikassaEntities } from './alikassa.module.js';
+export type { AliKassaModuleExtras } from './alikassa.module-definition.js';
+export type { AliKassaAccount, AliKassaOptions, EncryptionKey, SignatureDigest, WorkerOptions } from './alikassa.options.js';
+export {
+  AliKassaError,
+  ConfigurationError,
+  DatabaseUnavailableError,
+  InvalidInputError,
+  OrderConflictError,
+  PayoutNotFoundError,
+  ProviderUnavailableError,
+  RecipientUnreadableError,
+  SignatureInvalidError,
+  StateConflictError,
+  UnencodableError,
+} from './alikassa.errors.js';
+export { AliKassaNotification } from './notifications/notification.entity.js';
+export {
+  CreatePayoutDto,
+  ListPayoutsDto,
+  PayoutDto,
+  PayoutEventDto,
+  PayoutExtraDto,
+  ResolvePayoutDto,
+} from './payouts/payout.dto.js';
+export { Payout, PayoutEvent } from './payouts/payout.entity.js';
+export { RequireScope, type PayoutScope } from './payouts/payout.scopes.js';
+export { PayoutService, type Caller, type CreateOptions, type PayoutPage } from './payouts/payout.service.js';
+export { isFinal, PAYOUT_STATUSES, type PayoutStatus } from './payouts/payout.status.js';
+export { phpJsonEncode } from './provider/php-json.js';
+export { AliKassaClient } from './provider/provider.client.js';
+export type {
+  AccountInfoAnswer,
+  BalanceAnswer,
+  CreatePayoutAnswer,
+  CreatePayoutRequest,
+  NotificationFields,
+  PayoutStatusAnswer,
+  ProviderExtra,
+  ProviderMethod,
+  ProviderOutcome,
+  ProviderStatus,
+} from './provider/provider.types.js';
+export { SignatureProvider } from './provider/signature.provider.js';

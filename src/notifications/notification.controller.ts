@@ -1,0 +1,72 @@
+import {
+  Controller,
+  Get,
+  Head,
+  HttpCode,
+  MethodNotAllowedException,
+  Post,
+  Req,
+  UseFilters,
+  type Type,
+} from '@nestjs/common';
+import { AliKassaErrorFilter } from '../payouts/error.filter.js';
+import { NotificationService } from './notification.service.js';
+
+/** The part of a request that is read here, the same in Express and Fastify. */
+interface RequestLike {
+  url: string;
+  method: string;
+  body?: unknown;
+  rawBody?: Buffer;
+}
+
+/**
+ * Where the provider sends its notifications: GET by the documents, POST form in production (PROVIDER.md,
+ * "Notifications"). No guard: a notification carries its own signature.
+ */
+@UseFilters(AliKassaErrorFilter)
+export class NotificationController {
+  constructor(private readonly notifications: NotificationService) {}
+
+  /** HEAD would otherwise be served as GET: it must change nothing. */
+  @Head('notifications')
+  head(): never {
+    throw new MethodNotAllowedException('Notifications come by GET or POST.');
+  }
+
+  @Get('notifications')
+  async get(@Req() request: RequestLike): Promise<{ status: 'ok' }> {
+    const { url } = request;
+    await this.notifications.receive(url.includes('?') ? url.slice(url.indexOf('?') + 1) : '');
+    return { status: 'ok' };
+  }
+
+  @Post('notifications')
+  @HttpCode(200)
+  async post(@Req() request: RequestLike): Promise<{ status: 'ok' }> {
+    await this.notifications.receive(formOf(request));
+    return { status: 'ok' };
+  }
+}
+
+/** The controller under the host's prefix. */
+export function mountNotificationController(prefix: string): Type<NotificationController> {
+  @Controller(prefix)
+  class MountedNotificationController extends NotificationController {}
+  return MountedNotificationController;
+}
+
+/**
+ * The form as it came where the host keeps raw bodies; else written again from the parsed fields. The signature is over
+ * the decoded values, so both give the same result; a repeated parameter is an array and stays a repetition.
+ */
+function formOf({ url, body, rawBody }: RequestLike): string {
+  if (rawBody) return rawBody.toString('utf8');
+  if (typeof body !== 'object' || body === null || Object.keys(body).length === 0) {
+    return url.includes('?') ? url.slice(url.indexOf('?') + 1) : '';
+  }
+  const pairs = Object.entries(body).flatMap(([name, value]) =>
+    (Array.isArray(value) ? value : [value]).map((one) => [name, String(one)]),
+  );
+  return new URLSearchParams(pairs).toString();
+}

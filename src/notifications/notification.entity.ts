@@ -1,0 +1,41 @@
+import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+
+/** The inbox: every distinct notification with a valid signature, once, however often it came. */
+@Entity({ name: 'alikassa_notifications' })
+export class AliKassaNotification {
+  @PrimaryGeneratedColumn({ type: 'bigint' })
+  id!: string;
+
+  /** SHA-256 of the signed content; unique, so that a redelivery only counts. */
+  @Column({ type: 'bytea', select: false })
+  digest!: Buffer;
+
+  @Column({ type: 'text' })
+  type!: string;
+
+  @Column({ name: 'order_id', type: 'text' })
+  orderId!: string;
+
+  /** The provider's id, every digit. */
+  @Column({ name: 'provider_id', type: 'bigint' })
+  providerId!: string;
+
+  @Column({ name: 'payment_status', type: 'text' })
+  paymentStatus!: string;
+
+  @Column({ type: 'text' })
+  account!: string;
+
+  /** What became of it: `settled`, `unchanged`, `conflict`, `unmatched`, `ignored`; `received` until then. */
+  @Column({ type: 'text' })
+  result!: string;
+
+  @Column({ name: 'received_count', type: 'integer' })
+  receivedCount!: number;
+
+  @Column({ name: 'first_received_at', type: 'timestamptz' })
+  firstReceivedAt!: Date;
+
+  @Column({ name: 'last_received_at', type: 'timestamptz' })
+  lastReceivedAt!: Date;
+}

@@ -1,0 +1,65 @@
+import { Logger } from '@nestjs/common';
+import { AliKassaError, RecipientUnreadableError, StateConflictError } from '../alikassa.errors.js';
+import type { ResolvedOptions } from '../alikassa.options.js';
+import type { Payout } from '../payouts/payout.entity.js';
+import type { PayoutStore } from '../payouts/payout.store.js';
+import type { RecipientCipher } from '../payouts/recipient.cipher.js';
+import type { AliKassaClient } from '../provider/provider.client.js';
+
+/** Sends one payout, at most once per claim. */
+export class SubmitTask {
+  private readonly logger = new Logger('AliKassaSubmit');
+
+  constructor(
+    private readonly store: PayoutStore,
+    private readonly cipher: RecipientCipher,
+    private readonly client: AliKassaClient,
+    private readonly options: ResolvedOptions,
+  ) {}
+
+  async run(payoutId: string): Promise<void> {
+    const payout = await this.store.readSealed({ id: payoutId });
+    if (payout?.status !== 'queued' || payout.attention !== null) return;
+    const body = await this.bodyOf(payout);
+    if (body === null) return;
+    // Signed before the claim: a key that fails must not leave the payout looking sent.
+    const request = await this.client.signPayout(payout.account, body);
+    const startedAt = performance.now();
+    const attempt = await this.claim(payoutId);
+    if (attempt === null) return;
+    // A process that was stopped meanwhile may have lost its lease: then it must not send any more.
+    if (performance.now() - startedAt > this.options.leaseMs - this.options.timeoutMs) {
+      this.logger.warn(`Payout ${payoutId}: attempt ${attempt} was held up past its lease and was not sent.`);
+      return;
+    }
+    const outcome = await this.client.submitPayout(request, payout.orderId);
+    const { payout: settled, changed } = await this.store.settle(payoutId, { type: 'submission', attempt, outcome });
+    this.logger.debug(
+      `Payout ${payoutId}: attempt ${attempt} ${outcome.kind} (${outcome.reason}), ${changed ? 'now' : 'still'} ${settled.status}`,
+    );
+  }
+
+  /** The text to sign and send; null where the row cannot be read back, which a person must look at. */
+  private async bodyOf(payout: Payout): Promise<string | null> {
+    try {
+      if (!payout.recipientCiphertext) throw new RecipientUnreadableError(`Payout ${payout.id}: its recipient was erased.`);
+      return this.cipher.open(payout.id, { keyId: payout.keyId, ciphertext: payout.recipientCiphertext });
+    } catch (error) {
+      if (!(error instanceof RecipientUnreadableError)) throw error;
+      this.logger.error(error.message);
+      await this.store.settle(payout.id, { type: 'fault', attention: 'recipient_unreadable' });
+      return null;
+    }
+  }
+
+  /** The attempt's number, or null where another worker or a withdrawal came first. */
+  private async claim(payoutId: string): Promise<number | null> {
+    try {
+      const { payout } = await this.store.claim(payoutId);
+      return payout.attempt;
+    } catch (error) {
+      if (error instanceof StateConflictError) return null;
+      throw error instanceof AliKassaError ? error : new Error('The claim failed.', { cause: error });
+    }
+  }
+}

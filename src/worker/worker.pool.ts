@@ -1,0 +1,37 @@
+import { Logger } from '@nestjs/common';
+import pg from 'pg';
+import type { DataSource, DataSourceOptions } from 'typeorm';
+import { ConfigurationError } from '../alikassa.errors.js';
+
+/**
+ * The job engine's own small pool, on the server that the DataSource uses. A pool or client without an error handler
+ * ends the process when Postgres goes away, so both get one before first use.
+ * @throws ConfigurationError if the DataSource is not Postgres.
+ */
+export function createWorkerPool(dataSource: DataSource, max: number): pg.Pool {
+  const logger = new Logger('AliKassaWorker');
+  const pool = new pg.Pool({ ...connectionOf(dataSource), max, application_name: 'alikassa-worker' });
+  const report = (error: Error): void => logger.warn(`The worker lost a database connection: ${error.message}`);
+  pool.on('error', report);
+  pool.on('connect', (client) => client.on('error', report));
+  return pool;
+}
+
+function connectionOf(dataSource: DataSource): pg.PoolConfig {
+  const { options } = dataSource;
+  if (!isPostgres(options)) throw new ConfigurationError('dataSource', `is ${options.type}; payouts need Postgres`);
+  return {
+    connectionString: options.url,
+    host: options.host,
+    port: options.port,
+    user: options.username,
+    password: options.password,
+    database: options.database,
+    ssl: options.ssl as pg.PoolConfig['ssl'],
+    ...(options.extra as pg.PoolConfig | undefined),
+  };
+}
+
+function isPostgres(options: DataSourceOptions): options is Extract<DataSourceOptions, { type: 'postgres' }> {
+  return options.type === 'postgres';
+}
