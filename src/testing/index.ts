@@ -1,0 +1,6 @@
+export { AliKassaSimulator, type SeenRequest, type SimulatorOptions } from './simulator.js';
+export type { SimulatedAccount, SimulatedPayout } from './simulator.ledger.js';
+export type { NotificationParameters } from './simulator.notifier.js';
+export { rulesByAmount, type SimulatedFate, type SimulatorRules } from './simulator.rules.js';
+export type { ScriptedFault, SimulatedEndpoint } from './simulator.script.js';
+export { generateTestKeys, type TestKeys } from './test-keys.js';

@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto';
+import { createServer, type AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CanActivate, ExecutionContext, INestApplication } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import request from 'supertest';
+import type { App } from 'supertest/types.js';
+import { AliKassaModule, alikassaEntities } from '../../src/alikassa.module.js';
+import type { AliKassaOptions } from '../../src/alikassa.options.js';
+import type { PayoutDto, PayoutEventDto } from '../../src/payouts/payout.dto.js';
+import { PayoutService } from '../../src/payouts/payout.service.js';
+import { AliKassaSimulator, generateTestKeys, type SimulatorOptions } from '../../src/testing/index.js';
+import { createTestDatabase, type TestDatabase } from './database.js';
+
+export const RUB = '93d5df06-996c-48c3-9847-348d6b580b80';
+export const EUR = '93d5df06-996c-48c3-9847-348d6b580b81';
+
+/** Lets everyone in, as a named user: who may come in is the host's business. */
+class NamedUserGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    context.switchToHttp().getRequest<{ user: object }>().user = { name: 'tester' };
+    return true;
+  }
+}
+
+export interface TestApplication {
+  app: INestApplication<App>;
+  payouts: PayoutService;
+  simulator: AliKassaSimulator;
+  database: TestDatabase;
+  options: AliKassaOptions;
+  /** supertest on the running server. */
+  http(): ReturnType<typeof request>;
+  /** Waits until the payout has the status; fails with its history otherwise. */
+  until(id: string, status: string): Promise<PayoutDto>;
+  stop(): Promise<void>;
+}
+
+export interface TestSetup {
+  options?: Partial<AliKassaOptions>;
+  simulator?: Partial<SimulatorOptions>;
+}
+
+/** A whole application on a database of its own, against a simulator of its own, with keys of its own. */
+export async function startApplication(setup: TestSetup = {}): Promise<TestApplication> {
+  const [database, keys, port] = await Promise.all([createTestDatabase(), generateTestKeys(), freePort()]);
+  const accounts = [
+    { uuid: RUB, currency: 'RUB' },
+    { uuid: EUR, currency: 'EUR' },
+  ];
+  const simulator = await new AliKassaSimulator({
+    payoutPublicKey: keys.payout.publicKey,
+    notificationPrivateKey: keys.notification.privateKey,
+    accounts,
+    notificationUrl: `http://127.0.0.1:${port}/alikassa/notifications`,
+    ...setup.simulator,
+  }).start();
+  const options: AliKassaOptions = {
+    accounts,
+    privateKey: keys.payout.privateKey,
+    passphrase: keys.payout.passphrase,
+    notificationPublicKey: keys.notification.publicKey,
+    baseUrl: simulator.url,
+    encryptionKeys: [{ id: 'test', key: randomBytes(32) }],
+    notificationUrl: `http://127.0.0.1:${port}/alikassa/notifications`,
+    timeoutMs: 2_000,
+    leaseMs: 4_000,
+    checkSchedule: [200, 400],
+    rejectAfterMs: 500,
+    worker: { sweepIntervalMs: 500 },
+    ...setup.options,
+  };
+  const testing = await Test.createTestingModule({
+    imports: [
+      TypeOrmModule.forRoot({ type: 'postgres', url: database.url, entities: alikassaEntities, retryAttempts: 0 }),
+      AliKassaModule.forRoot({ ...options, guards: [NamedUserGuard] }),
+    ],
+  }).compile();
+  const app = testing.createNestApplication<INestApplication<App>>({ logger: ['error', 'warn'] });
+  await app.listen(port, '127.0.0.1');
+  const payouts = app.get(PayoutService);
+  const http = (): ReturnType<typeof request> => request(`http://127.0.0.1:${port}`);
+  return {
+    app,
+    payouts,
+    simulator,
+    database,
+    options,
+    http,
+    until: (id, status) => untilStatus(http, id, status),
+    stop: async () => {
+      await app.close();
+      await simulator.stop();
+      await database.drop();
+    },
+  };
+}
+
+async function untilStatus(http: () => ReturnType<typeof request>, id: string, status: string): Promise<PayoutDto> {
+  const deadline = Date.now() + 15_000;
+  for (;;) {
+    const { body } = (await http().get(`/alikassa/payouts/${id}`)) as { body: PayoutDto };
+    if (body.status === status) return body;
+    if (Date.now() > deadline) {
+      const events = (await http().get(`/alikassa/payouts/${id}/events`)) as { body: { data: PayoutEventDto[] } };
+      throw new Error(`Payout is ${body.status}, not ${status}: ${JSON.stringify(events.body.data, null, 1)}`);
+    }
+    await sleep(20);
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
