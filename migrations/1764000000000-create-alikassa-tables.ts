@@ -60,9 +60,7 @@ export class CreateAlikassaTables1764000000000 implements MigrationInterface {
         detail jsonb NOT NULL DEFAULT '{}',
         created_at timestamptz NOT NULL DEFAULT clock_timestamp()
       )`);
-    await queryRunner.query(
-      'CREATE INDEX alikassa_payout_events_payout_idx ON alikassa_payout_events (payout_id, id)',
-    );
+    await queryRunner.query('CREATE INDEX alikassa_payout_events_payout_idx ON alikassa_payout_events (payout_id, id)');
     await queryRunner.query(`
       CREATE TABLE alikassa_notifications (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -77,9 +75,7 @@ export class CreateAlikassaTables1764000000000 implements MigrationInterface {
         first_received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
         last_received_at timestamptz NOT NULL DEFAULT clock_timestamp()
       )`);
-    await queryRunner.query(
-      'CREATE INDEX alikassa_notifications_order_idx ON alikassa_notifications (order_id)',
-    );
+    await queryRunner.query('CREATE INDEX alikassa_notifications_order_idx ON alikassa_notifications (order_id)');
   }
 
   async down(queryRunner: QueryRunner): Promise<void> {

@@ -79,7 +79,10 @@ export function resolveOptions(options: AliKassaOptions): ResolvedOptions {
   const timeoutMs = positive('timeoutMs', options.timeoutMs ?? 30_000);
   const leaseMs = positive('leaseMs', options.leaseMs ?? timeoutMs + 30_000);
   if (leaseMs <= timeoutMs) {
-    throw new ConfigurationError('leaseMs', `must be longer than timeoutMs (${timeoutMs}), or a call could outlive its lease`);
+    throw new ConfigurationError(
+      'leaseMs',
+      `must be longer than timeoutMs (${timeoutMs}), or a call could outlive its lease`,
+    );
   }
   const checkSchedule = options.checkSchedule ?? [...DEFAULT_CHECK_SCHEDULE];
   if (checkSchedule.length === 0) throw new ConfigurationError('checkSchedule', 'must name at least one pause');
@@ -150,7 +153,8 @@ function checkedBaseUrl(value: string): string {
 function checkedNotificationUrl(value: string | undefined): string | undefined {
   if (value === undefined) return undefined;
   const url = parsedUrl('notificationUrl', value);
-  if (!['http:', 'https:'].includes(url.protocol)) throw new ConfigurationError('notificationUrl', 'must be http or https');
+  if (!['http:', 'https:'].includes(url.protocol))
+    throw new ConfigurationError('notificationUrl', 'must be http or https');
   if (value.length > 255) throw new ConfigurationError('notificationUrl', 'must be at most 255 characters');
   return value;
 }
@@ -162,7 +166,10 @@ function parsedUrl(setting: string, value: string): URL {
 
 function checkedKeys(keys: EncryptionKey[] | undefined): EncryptionKey[] {
   if (!keys || keys.length === 0) {
-    throw new ConfigurationError('encryptionKeys', 'is missing: give at least one key of 32 bytes (openssl rand -base64 32)');
+    throw new ConfigurationError(
+      'encryptionKeys',
+      'is missing: give at least one key of 32 bytes (openssl rand -base64 32)',
+    );
   }
   const seen = new Set<string>();
   return keys.map(({ id, key }) => {
@@ -173,7 +180,10 @@ function checkedKeys(keys: EncryptionKey[] | undefined): EncryptionKey[] {
     seen.add(id);
     const bytes = typeof key === 'string' ? Buffer.from(key, 'base64') : Buffer.from(key ?? []);
     if (bytes.length !== 32) {
-      throw new ConfigurationError('encryptionKeys', `key "${id}" must be 32 bytes in base64 (openssl rand -base64 32)`);
+      throw new ConfigurationError(
+        'encryptionKeys',
+        `key "${id}" must be 32 bytes in base64 (openssl rand -base64 32)`,
+      );
     }
     return { id, key: bytes };
   });

@@ -1,6 +1,12 @@
 export { AliKassaModule, alikassaEntities } from './alikassa.module.js';
 export type { AliKassaModuleExtras } from './alikassa.module-definition.js';
-export type { AliKassaAccount, AliKassaOptions, EncryptionKey, SignatureDigest, WorkerOptions } from './alikassa.options.js';
+export type {
+  AliKassaAccount,
+  AliKassaOptions,
+  EncryptionKey,
+  SignatureDigest,
+  WorkerOptions,
+} from './alikassa.options.js';
 export {
   AliKassaError,
   ConfigurationError,

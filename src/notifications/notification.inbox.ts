@@ -35,5 +35,7 @@ function digestOf(fields: NotificationFields): Buffer {
   const { type, id, order_id, payment_status, amount, payment_amount, commission_amount, is_partial_payment } = fields;
   const { account, service, desc } = fields;
   const content = [type, id, order_id, payment_status, amount, payment_amount, commission_amount, is_partial_payment];
-  return createHash('sha256').update(JSON.stringify([...content, account, service, desc])).digest();
+  return createHash('sha256')
+    .update(JSON.stringify([...content, account, service, desc]))
+    .digest();
 }

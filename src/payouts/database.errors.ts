@@ -6,7 +6,8 @@ import { AliKassaError, DatabaseUnavailableError } from '../alikassa.errors.js';
  */
 const TRANSIENT_STATE = /^(?:08|40|53|57P0|25P03|55P03|57014)/;
 const TRANSIENT_NETWORK = /^(?:ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN)/;
-const TRANSIENT_TEXT = /connection terminated|timeout exceeded when trying to connect|client has encountered a connection/i;
+const TRANSIENT_TEXT =
+  /connection terminated|timeout exceeded when trying to connect|client has encountered a connection/i;
 
 /** Whether the database may answer the same statement a moment later. */
 export function isTransientDatabaseError(error: unknown): boolean {

@@ -59,7 +59,9 @@ export function decide(payout: Payout, evidence: Evidence, policy: DecisionPolic
 
 function claim(payout: Payout, policy: DecisionPolicy, now: Date): Decision {
   if (payout.status !== 'queued' || payout.attention !== null) {
-    throw new StateConflictError(`Payout ${payout.id} is ${payout.status}: only a queued one without attention is sent.`);
+    throw new StateConflictError(
+      `Payout ${payout.id} is ${payout.status}: only a queued one without attention is sent.`,
+    );
   }
   return {
     to: 'sending',
@@ -135,12 +137,7 @@ function check(
  * "Not found" moves nothing by itself. Only after the documented 400, seen as often and as long as configured, it makes
  * a payout `rejected`; otherwise it waits for a person.
  */
-function notFound(
-  payout: Payout,
-  detail: Record<string, unknown>,
-  policy: DecisionPolicy,
-  now: Date,
-): Decision {
+function notFound(payout: Payout, detail: Record<string, unknown>, policy: DecisionPolicy, now: Date): Decision {
   const since = payout.notFoundSince ?? now;
   const notFoundCount = payout.notFoundCount + 1;
   const set = { notFoundCount, notFoundSince: since };

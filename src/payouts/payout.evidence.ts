@@ -1,4 +1,9 @@
-import type { CreatePayoutAnswer, PayoutStatusAnswer, ProviderOutcome, ProviderStatus } from '../provider/provider.types.js';
+import type {
+  CreatePayoutAnswer,
+  PayoutStatusAnswer,
+  ProviderOutcome,
+  ProviderStatus,
+} from '../provider/provider.types.js';
 
 /** What the provider says of one payout, from the status call or a notification. Amounts are decimal strings. */
 export interface ProviderFacts {

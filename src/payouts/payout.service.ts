@@ -62,7 +62,10 @@ export class PayoutService {
   }
 
   /** `create`, and whether the payout is new. */
-  async createOrFind(input: CreatePayoutDto, options: CreateOptions = {}): Promise<{ payout: Payout; created: boolean }> {
+  async createOrFind(
+    input: CreatePayoutDto,
+    options: CreateOptions = {},
+  ): Promise<{ payout: Payout; created: boolean }> {
     const { dto, account } = validatedCreate(input, this.options.accounts);
     const content = contentOf(dto, account.uuid);
     const body = phpJsonEncode(providerRequest(dto, this.options.notificationUrl));
@@ -84,7 +87,8 @@ export class PayoutService {
     };
     const created = await this.store.insert(row, options.actor, manager);
     const payout = await mapped(this.store.readSealed({ orderId: dto.order_id }, manager));
-    if (!payout) throw new PayoutNotFoundError(`Payout of order ${dto.order_id} vanished while it was created; repeat.`);
+    if (!payout)
+      throw new PayoutNotFoundError(`Payout of order ${dto.order_id} vanished while it was created; repeat.`);
     if (!created && !this.cipher.fingerprint(content, payout.keyId).equals(payout.contentFingerprint)) {
       throw new OrderConflictError(
         `order_id "${dto.order_id}" belongs to payout ${payout.id} with other content; use a new order_id for a new payout.`,
@@ -105,7 +109,10 @@ export class PayoutService {
    */
   async list(filter: ListPayoutsDto = {}): Promise<PayoutPage> {
     const { order_id, status, limit = PAGE, cursor } = validated(ListPayoutsDto, filter);
-    const query = this.dataSource.createQueryBuilder(Payout, 'payout').orderBy('payout.seq', 'DESC').limit(limit + 1);
+    const query = this.dataSource
+      .createQueryBuilder(Payout, 'payout')
+      .orderBy('payout.seq', 'DESC')
+      .limit(limit + 1);
     if (order_id !== undefined) query.andWhere('payout.orderId = :order_id', { order_id });
     if (status !== undefined) query.andWhere('payout.status = :status', { status });
     if (cursor !== undefined) query.andWhere('payout.seq < :seq', { seq: decodeCursor(cursor) });

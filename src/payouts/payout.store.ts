@@ -85,7 +85,7 @@ export class PayoutStore {
    * @throws PayoutNotFoundError, StateConflictError, DatabaseUnavailableError
    */
   async settle(id: string, evidence: Evidence): Promise<Settled> {
-    for (let failures = 0; ; ) {
+    for (let failures = 0; ;) {
       try {
         const { payout, now } = await this.read(id);
         const decision = decide(payout, evidence, this.options, now);

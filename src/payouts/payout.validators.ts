@@ -27,12 +27,17 @@ export const IsPayoutAmount = rule(
   },
 );
 
+/** The provider's limits count characters, as PHP's mb_strlen does, not UTF-16 units. */
+function codePoints(text: string): number {
+  return Array.from(text).length;
+}
+
 /** Text of 1 to `max` characters without control characters or broken surrogates. */
 export function IsPlainText(max: number): PropertyDecorator {
   return rule(
     'isPlainText',
     `$property must be text of 1 to ${max} characters without control characters`,
-    (value) => typeof value === 'string' && value !== '' && [...value].length <= max && !UNPRINTABLE.test(value),
+    (value) => typeof value === 'string' && value !== '' && codePoints(value) <= max && !UNPRINTABLE.test(value),
   )();
 }
 

@@ -83,7 +83,9 @@ export class RecipientCipher {
   private keyOf(keyId: string): RingKey {
     const key = this.ring.get(keyId);
     if (!key) {
-      throw new RecipientUnreadableError(`Encryption key "${keyId}" is not in the ring; add it to the encryption keys.`);
+      throw new RecipientUnreadableError(
+        `Encryption key "${keyId}" is not in the ring; add it to the encryption keys.`,
+      );
     }
     return key;
   }

@@ -20,7 +20,8 @@ const KNOWN: ReadonlySet<string> = new Set([...SIGNED_PARAMETERS, 'sign']);
 
 const MAX_QUERY = 8192;
 const MAX_ID = 9_223_372_036_854_775_807n;
-const STRICT_BASE64 = /^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$|^(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)$/;
+const STRICT_BASE64 =
+  /^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$|^(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)$/;
 
 export interface SignedQuery {
   fields: NotificationFields;

@@ -68,11 +68,7 @@ export function classifyStatusAnswer(
   return verdict.kind === 'refused' ? { kind: 'unclear', reason: verdict.reason } : verdict;
 }
 
-function classify200<T>(
-  headers: HttpAnswer['headers'],
-  body: Buffer,
-  read: ValueReader<T>,
-): AnswerVerdict<T> {
+function classify200<T>(headers: HttpAnswer['headers'], body: Buffer, read: ValueReader<T>): AnswerVerdict<T> {
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') return { kind: 'unclear', reason: 'encoded_answer' };
   const json = parseJson(body);
@@ -150,7 +146,9 @@ export function parseJson(body: Buffer): unknown {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(body);
     return JSON.parse(
-      text.replace(/"(?:[^"\\]|\\.)*"|-?[0-9]{16,}(?![0-9.eE])/g, (token) => (token.startsWith('"') ? token : `"${token}"`)),
+      text.replace(/"(?:[^"\\]|\\.)*"|-?[0-9]{16,}(?![0-9.eE])/g, (token) =>
+        token.startsWith('"') ? token : `"${token}"`,
+      ),
     );
   } catch {
     // What cannot be read is an outcome, not an exception; the caller names it.
@@ -162,7 +160,9 @@ function refusalIn(body: Buffer): { message: string; errors: Record<string, stri
   const json = parseJson(body);
   if (!isRecord(json) || typeof json['message'] !== 'string' || !isRecord(json['errors'])) return undefined;
   const fields = Object.entries(json['errors']);
-  const isDocumented = fields.every(([, texts]) => Array.isArray(texts) && texts.every((text) => typeof text === 'string'));
+  const isDocumented = fields.every(
+    ([, texts]) => Array.isArray(texts) && texts.every((text) => typeof text === 'string'),
+  );
   if (!isDocumented) return undefined;
   const errors = fields
     .slice(0, MAX_FIELDS)
@@ -207,7 +207,10 @@ function flagOf(value: unknown): boolean | undefined {
 }
 
 /** The named amounts as decimal strings, absent ones left out; undefined if one is there and cannot be read. */
-function decimalsOf<K extends string>(body: Record<string, unknown>, names: readonly K[]): Partial<Record<K, string>> | undefined {
+function decimalsOf<K extends string>(
+  body: Record<string, unknown>,
+  names: readonly K[],
+): Partial<Record<K, string>> | undefined {
   const amounts: Partial<Record<K, string>> = {};
   for (const name of names) {
     const value = body[name];

@@ -57,7 +57,12 @@ export class SimulatorLedger {
     return [...this.payouts.values()].find((payout) => payout.id === id);
   }
 
-  accept(payout: Omit<SimulatedPayout, 'id' | 'payment_status' | 'payment_amount' | 'commission_amount' | 'is_partial_payment'>): SimulatedPayout {
+  accept(
+    payout: Omit<
+      SimulatedPayout,
+      'id' | 'payment_status' | 'payment_amount' | 'commission_amount' | 'is_partial_payment'
+    >,
+  ): SimulatedPayout {
     const cents = toCents(payout.amount);
     const accepted: SimulatedPayout = {
       ...payout,

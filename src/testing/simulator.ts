@@ -113,7 +113,8 @@ export class AliKassaSimulator {
   }
 
   get url(): string {
-    const { port } = this.server?.address() as AddressInfo;
+    if (!this.server) throw new TypeError('The simulator has no address before start().');
+    const { port } = this.server.address() as AddressInfo;
     return `${this.options.tls ? 'https' : 'http'}://${this.options.host ?? '127.0.0.1'}:${port}`;
   }
 
@@ -150,7 +151,10 @@ export class AliKassaSimulator {
     const payout = this.known(orderId);
     const url = this.urlOf(payout);
     if (!url) throw new RangeError('The payout names no notification URL.');
-    return this.notifier.sendOnce(url, this.signedNotificationQuery({ ...this.notifier.parametersOf(payout), ...overrides }));
+    return this.notifier.sendOnce(
+      url,
+      this.signedNotificationQuery({ ...this.notifier.parametersOf(payout), ...overrides }),
+    );
   }
 
   /** The raw query of a signed notification, for a test that sends it itself. */
@@ -201,7 +205,12 @@ export class AliKassaSimulator {
         const balance = this.ledger.balanceOf(account.uuid);
         const decimals = (cents: bigint | undefined): string => `${fromCents(cents ?? 0n)}000000`;
         const held = decimals(balance?.heldCents);
-        const sums = { balance: decimals(balance?.cents), hold: held, rolling_reserve: decimals(0n), pending_payouts: held };
+        const sums = {
+          balance: decimals(balance?.cents),
+          hold: held,
+          rolling_reserve: decimals(0n),
+          pending_payouts: held,
+        };
         return json(200, { currency: account.currency, ...sums });
       }
       case 'info': {
@@ -219,7 +228,10 @@ export class AliKassaSimulator {
   ): Promise<Answer> {
     const errors = createErrors(fields, account.currency);
     if (Object.keys(errors).length > 0) return invalid(errors);
-    const { order_id, amount, service, number } = fields as Record<'order_id' | 'amount' | 'service' | 'number', string>;
+    const { order_id, amount, service, number } = fields as Record<
+      'order_id' | 'amount' | 'service' | 'number',
+      string
+    >;
     if (this.ledger.payouts.has(order_id)) return invalid({ order_id: ['The order id has already been taken.'] });
     const fate = this.rules({ order_id, amount: String(amount), service });
     if (fate === 'refuse') return invalid({ number: ['The number is not accepted by the service.'] });
@@ -234,10 +246,11 @@ export class AliKassaSimulator {
       notificationUrl: typeof url === 'string' ? url : null,
     });
     if (fault?.notification === 'early') await this.finish(payout, fate, fault);
-    else void sleep(this.options.settleAfterMs ?? 50, undefined, { signal: this.stopping.signal })
-      .then(() => this.finish(payout, fate, fault))
-      // Stopped meanwhile: then nobody waits for the end of this payout.
-      .catch(() => undefined);
+    else
+      void sleep(this.options.settleAfterMs ?? 50, undefined, { signal: this.stopping.signal })
+        .then(() => this.finish(payout, fate, fault))
+        // Stopped meanwhile: then nobody waits for the end of this payout.
+        .catch(() => undefined);
     if (fate === 'accept_then_500') return json(500, { message: 'Server Error' });
     return json(200, { payment_status: 'wait', id: payout.id });
   }

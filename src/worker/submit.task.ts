@@ -42,7 +42,8 @@ export class SubmitTask {
   /** The text to sign and send; null where the row cannot be read back, which a person must look at. */
   private async bodyOf(payout: Payout): Promise<string | null> {
     try {
-      if (!payout.recipientCiphertext) throw new RecipientUnreadableError(`Payout ${payout.id}: its recipient was erased.`);
+      if (!payout.recipientCiphertext)
+        throw new RecipientUnreadableError(`Payout ${payout.id}: its recipient was erased.`);
       return this.cipher.open(payout.id, { keyId: payout.keyId, ciphertext: payout.recipientCiphertext });
     } catch (error) {
       if (!(error instanceof RecipientUnreadableError)) throw error;

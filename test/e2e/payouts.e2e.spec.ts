@@ -104,7 +104,11 @@ describe('a payout', () => {
   });
 
   it('waits for the first answer on request', async () => {
-    const response = await host.http().post('/alikassa/payouts').set('Prefer', 'wait=10').send(body({ amount: '1.04' }));
+    const response = await host
+      .http()
+      .post('/alikassa/payouts')
+      .set('Prefer', 'wait=10')
+      .send(body({ amount: '1.04' }));
     expect((response.body as PayoutDto).status).toBe('wait');
   });
 });
@@ -119,13 +123,18 @@ describe('a repeated create', () => {
   it('with other content is a conflict', async () => {
     const payload = body();
     await post(payload);
-    const response = await host.http().post('/alikassa/payouts').send({ ...payload, amount: '1' });
+    const response = await host
+      .http()
+      .post('/alikassa/payouts')
+      .send({ ...payload, amount: '1' });
     expect(response.body).toMatchObject({ statusCode: 409, error: 'Conflict', code: 'order_conflict' });
   });
 
   it('50 times at once makes one payout and one submission', async () => {
     const payload = body();
-    const answers = await Promise.all(Array.from({ length: 50 }, () => host.http().post('/alikassa/payouts').send(payload)));
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => host.http().post('/alikassa/payouts').send(payload)),
+    );
     expect(new Set(answers.map((answer) => (answer.body as PayoutDto).id)).size).toBe(1);
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
     await host.until((answers[0]!.body as PayoutDto).id, 'paid');
@@ -209,12 +218,17 @@ describe('reading', () => {
     const ids: string[] = [];
     let cursor = '';
     do {
-      const page = await host.http().get(`/alikassa/payouts?limit=3${cursor && `&cursor=${cursor}`}`).expect(200);
+      const page = await host
+        .http()
+        .get(`/alikassa/payouts?limit=3${cursor && `&cursor=${cursor}`}`)
+        .expect(200);
       const { data, next_cursor } = page.body as { data: PayoutDto[]; next_cursor: string | null };
       ids.push(...data.map(({ id }) => id));
       cursor = next_cursor ?? '';
     } while (cursor);
-    const { rows } = await host.database.pool.query<{ id: string }>('SELECT id FROM alikassa_payouts ORDER BY seq DESC');
+    const { rows } = await host.database.pool.query<{ id: string }>(
+      'SELECT id FROM alikassa_payouts ORDER BY seq DESC',
+    );
     expect(ids).toEqual(rows.map(({ id }) => id));
   });
 
@@ -264,7 +278,10 @@ describe('bad input', () => {
   });
 
   it('names every field and never echoes the number', async () => {
-    const response = await host.http().post('/alikassa/payouts').send(body({ amount: '1e3', number: '4111111111111112' }));
+    const response = await host
+      .http()
+      .post('/alikassa/payouts')
+      .send(body({ amount: '1e3', number: '4111111111111112' }));
     expect(response.body).toMatchObject({ statusCode: 400, error: 'Bad Request', code: 'invalid_input' });
     expect(response.text).toContain('amount');
     expect(response.text).not.toContain('4111');
@@ -280,7 +297,14 @@ describe('what is stored', () => {
       UNION ALL SELECT row_to_json(t)::text FROM alikassa_worker._private_jobs t`);
     const dump = rows.map(({ line }) => line).join('\n');
     expect(rows.length).toBeGreaterThan(50);
-    for (const secret of [CARD, Buffer.from(CARD).toString('hex'), 'Иван', 'CARDHOLDER', '1999-12-15', 'ivan@example']) {
+    for (const secret of [
+      CARD,
+      Buffer.from(CARD).toString('hex'),
+      'Иван',
+      'CARDHOLDER',
+      '1999-12-15',
+      'ivan@example',
+    ]) {
       expect(dump).not.toContain(secret);
     }
   });

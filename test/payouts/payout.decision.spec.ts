@@ -1,5 +1,5 @@
 import { StateConflictError } from '../../src/alikassa.errors.js';
-import { decide, type DecisionPolicy } from '../../src/payouts/payout.decision.js';
+import { decide, type Decision, type DecisionPolicy } from '../../src/payouts/payout.decision.js';
 import { Payout } from '../../src/payouts/payout.entity.js';
 import type { Evidence, ProviderFacts } from '../../src/payouts/payout.evidence.js';
 import { isFinal, mayFollow, PAYOUT_STATUSES, type PayoutStatus } from '../../src/payouts/payout.status.js';
@@ -53,6 +53,12 @@ const facts = (changes: Partial<ProviderFacts> = {}): ProviderFacts => ({
   amount: '500',
   ...changes,
 });
+/** Milliseconds until the next job. */
+const pauseOf = (decision: Decision | null): number => {
+  const next = decision?.next;
+  if (!next || next === 'keep') throw new Error('no job is next');
+  return next.afterMs;
+};
 const after = (ms: number): Date => new Date(NOW.getTime() + ms);
 const run = (row: Payout, evidence: Evidence, now = NOW) => decide(row, evidence, POLICY, now);
 const submitted = (row: Payout, outcome: object, attempt = 1) =>
@@ -82,19 +88,26 @@ describe('a claim', () => {
 describe('what a submission decides', () => {
   it('200: wait, with the provider id', () => {
     const decision = submitted(sending(), { kind: 'ok', value: { id: '7', payment_status: 'wait' } });
-    expect(decision).toMatchObject({ to: 'wait', set: { providerId: '7', possiblySent: true }, next: { task: 'check' } });
+    expect(decision).toMatchObject({
+      to: 'wait',
+      set: { providerId: '7', possiblySent: true },
+      next: { task: 'check' },
+    });
   });
 
-  it.each(['unclear', 'unauthorized', 'rate_limited', 'refused'])('%s: unknown and possibly sent, never fail', (kind) => {
-    const decision = submitted(sending(), { kind, message: '', errors: {} });
-    expect(decision).toMatchObject({ to: 'unknown', set: { possiblySent: true }, next: { task: 'check' } });
-  });
+  it.each(['unclear', 'unauthorized', 'rate_limited', 'refused'])(
+    '%s: unknown and possibly sent, never fail',
+    (kind) => {
+      const decision = submitted(sending(), { kind, message: '', errors: {} });
+      expect(decision).toMatchObject({ to: 'unknown', set: { possiblySent: true }, next: { task: 'check' } });
+    },
+  );
 
   it('never sent, and never before: back to the queue with a growing pause', () => {
     const first = submitted(sending(), { kind: 'never_sent' });
     const second = submitted(sending({ unsentCount: 1 }), { kind: 'never_sent' });
     expect(first).toMatchObject({ to: 'queued', set: { unsentCount: 1 }, next: { task: 'submit' } });
-    expect((second?.next as { afterMs: number }).afterMs).toBeGreaterThan((first?.next as { afterMs: number }).afterMs);
+    expect(pauseOf(second)).toBeGreaterThan(pauseOf(first));
     expect(first?.set.possiblySent).toBeUndefined();
   });
 
@@ -109,7 +122,7 @@ describe('what a submission decides', () => {
 
   it('honours Retry-After', () => {
     const decision = submitted(sending(), { kind: 'rate_limited', retryAfterMs: 90_000 });
-    expect((decision?.next as { afterMs: number }).afterMs).toBe(90_000);
+    expect(pauseOf(decision)).toBe(90_000);
   });
 
   it('a late answer of an older attempt changes nothing', () => {
@@ -163,8 +176,7 @@ describe('a check', () => {
   });
 
   it('walks the schedule and repeats its last pause', () => {
-    const pause = (checkCount: number): number =>
-      (checked(unknown({ checkCount }), { kind: 'unclear' })?.next as { afterMs: number }).afterMs;
+    const pause = (checkCount: number): number => pauseOf(checked(unknown({ checkCount }), { kind: 'unclear' }));
     expect(pause(0)).toBeGreaterThanOrEqual(27_000);
     expect(pause(50)).toBeLessThanOrEqual(33_000);
   });

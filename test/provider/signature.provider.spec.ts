@@ -23,7 +23,9 @@ interface Notification {
 const read = <T>(name: string): T => JSON.parse(readFileSync(`test/vectors/${name}.json`, 'utf8')) as T;
 const keys = read<Record<string, KeyFiles>>('keys');
 const signatures = read<Signed[]>('signatures');
-const notifications = read<{ public_pem: string; private_pem_for_tests: string; vectors: Notification[] }>('notifications');
+const notifications = read<{ public_pem: string; private_pem_for_tests: string; vectors: Notification[] }>(
+  'notifications',
+);
 const plain = keys['pkcs8-plain']!;
 
 function provider(key: KeyFiles, digest?: 'sha1' | 'sha256'): SignatureProvider {
@@ -87,7 +89,10 @@ describe('verifyNotification', () => {
     ['an id that is no integer', good.replace('id=100001524', 'id=1e3')],
     ['an id beyond 64 bits', good.replace('id=100001524', 'id=9223372036854775808')],
     ['broken percent-encoding', good.replace('order-1', 'order-%ff')],
-    ['url-safe base64', good.replace(/sign=.*$/, `sign=${encodeURIComponent(sign.replaceAll('+', '-').replaceAll('/', '_'))}`)],
+    [
+      'url-safe base64',
+      good.replace(/sign=.*$/, `sign=${encodeURIComponent(sign.replaceAll('+', '-').replaceAll('/', '_'))}`),
+    ],
     ['a signature that is too short', good.replace(/sign=.*$/, 'sign=AAAA')],
   ])('calls malformed, before any cryptography: %s', (_, query) => {
     expect(() => verifier.verifyNotification(query)).toThrow(expect.objectContaining({ reason: 'malformed' }));
