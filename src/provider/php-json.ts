@@ -2,8 +2,8 @@ import { UnencodableError } from '../alikassa.errors.js';
 
 /** PHP's own limit (`json_encode`, parameter `depth`); it also ends a value that contains itself. */
 const MAX_DEPTH = 512;
-/** From here on, and below the second, PHP writes a double with an exponent. */
-const LARGE = 1e17;
+/** Whole numbers below it are PHP integers; from it on, and below the second, PHP writes a double with an exponent. */
+const INTEGER_LIMIT = 2 ** 63;
 const SMALL = 1e-4;
 /** What JSON.stringify writes in another way than PHP; `\ud` is what it makes of a lone surrogate. */
 const OTHER_THAN_PHP = /[/\x80-\uffff]|\\ud/;
@@ -58,7 +58,8 @@ function isOrdinary(value: unknown, depth: number): boolean {
 
 function isOrdinaryNumber(value: number): boolean {
   const size = Math.abs(value);
-  return size < LARGE && (size >= SMALL || Object.is(value, 0));
+  if (Number.isInteger(value)) return size < INTEGER_LIMIT && !Object.is(value, -0);
+  return size >= SMALL && size < INTEGER_LIMIT;
 }
 
 /** Escapes what JSON.stringify left as it is. The slash and non-ASCII stand only inside of its string literals. */
