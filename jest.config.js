@@ -3,7 +3,11 @@ export default {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+    '^nestjs-alikassa$': '<rootDir>/src/index.ts',
+    '^nestjs-alikassa/migrations$': '<rootDir>/migrations/index.ts',
+  },
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',

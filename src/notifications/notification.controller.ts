@@ -65,8 +65,9 @@ function formOf({ url, body, rawBody }: RequestLike): string {
   if (typeof body !== 'object' || body === null || Object.keys(body).length === 0) {
     return url.includes('?') ? url.slice(url.indexOf('?') + 1) : '';
   }
-  const pairs = Object.entries(body).flatMap(([name, value]) =>
-    (Array.isArray(value) ? value : [value]).map((one) => [name, String(one)]),
-  );
-  return new URLSearchParams(pairs).toString();
+  const form = new URLSearchParams();
+  for (const [name, value] of Object.entries(body)) {
+    for (const one of Array.isArray(value) ? value : [value]) form.append(name, String(one));
+  }
+  return form.toString();
 }

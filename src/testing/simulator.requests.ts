@@ -69,9 +69,11 @@ export function createErrors(fields: Record<string, unknown>, currency: string):
     const value = fields[name];
     if (value === undefined) continue;
     if (typeof value !== 'string') errors[name] ??= [`The ${name} must be a string.`];
-    else if ([...value].length > limit) errors[name] ??= [`The ${name} may not be greater than ${limit} characters.`];
+    else if (Array.from(value).length > limit) errors[name] ??= [`The ${name} may not be greater than ${limit} characters.`];
   }
-  if (fields['amount'] !== undefined && !/^\d{1,9}(?:\.\d{1,2})?$/.test(String(fields['amount']))) {
+  const { amount } = fields;
+  const amountText = typeof amount === 'number' ? String(amount) : amount;
+  if (amount !== undefined && !(typeof amountText === 'string' && /^\d{1,9}(?:\.\d{1,2})?$/.test(amountText))) {
     errors['amount'] ??= ['The amount format is invalid.'];
   }
   const endpoint = fields['notification_endpoint_id'];
