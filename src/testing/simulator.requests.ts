@@ -69,7 +69,8 @@ export function createErrors(fields: Record<string, unknown>, currency: string):
     const value = fields[name];
     if (value === undefined) continue;
     if (typeof value !== 'string') errors[name] ??= [`The ${name} must be a string.`];
-    else if (Array.from(value).length > limit) errors[name] ??= [`The ${name} may not be greater than ${limit} characters.`];
+    else if (Array.from(value).length > limit)
+      errors[name] ??= [`The ${name} may not be greater than ${limit} characters.`];
   }
   const { amount } = fields;
   const amountText = typeof amount === 'number' ? String(amount) : amount;

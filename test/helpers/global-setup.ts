@@ -1,13 +1,27 @@
-// Jest loads this file without its module mapper, hence the ending.
-import { startPostgres, type TestPostgres } from './postgres.ts';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+type Module = typeof import('../../src/app/embedded-postgres.js');
 
 declare global {
   // Shared with the teardown, which runs in the same process.
-  var alikassaTestPostgres: TestPostgres | undefined;
+  var alikassaTestPostgres: { stop(): Promise<void> } | undefined;
 }
 
-/** One server for the whole run; every test file has a database of its own on it. */
+/** One real Postgres for the whole run, in a temporary folder; every test file has a database of its own on it. */
 export default async function globalSetup(): Promise<void> {
-  globalThis.alikassaTestPostgres = await startPostgres();
-  process.env.ALIKASSA_TEST_SERVER_URL = globalThis.alikassaTestPostgres.url;
+  const folder = await mkdtemp(join(tmpdir(), 'alikassa-test-'));
+  // As root the server runs as another user, which must be able to reach its folder.
+  await chmod(folder, 0o711);
+  // Jest loads this file without its module mapper, so the built module serves.
+  const { startEmbeddedPostgres } = (await import(resolve('dist/src/app/embedded-postgres.js'))) as Module;
+  const server = await startEmbeddedPostgres({ folder, database: 'test', durable: false });
+  process.env.ALIKASSA_TEST_SERVER_URL = server.url;
+  globalThis.alikassaTestPostgres = {
+    stop: async () => {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
 }

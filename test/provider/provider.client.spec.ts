@@ -236,8 +236,19 @@ describe('an answered create', () => {
     const server = await answering((__, response) => response.writeHead(status, headers).end(text));
     const outcome = await client(server.url).createPayout(ACCOUNT, REQUEST);
     expect(outcome).toMatchObject({ kind, httpStatus: status });
-    if (kind === 'rate_limited') expect(outcome).toMatchObject({ retryAfterMs: 7_000 });
     expect(JSON.stringify(outcome)).not.toContain('4111');
+  });
+});
+
+describe('Retry-After', () => {
+  it.each([
+    ['7', 7_000],
+    ['999999', 3_600_000],
+    ['Wed, 21 Oct 2015 07:28:00 GMT', 0],
+    ['soon', undefined],
+  ])('of %p is waited for, an hour at most', async (value, retryAfterMs) => {
+    const server = await answering((_, response) => response.writeHead(429, { 'retry-after': value }).end());
+    expect(await client(server.url).createPayout(ACCOUNT, REQUEST)).toMatchObject({ kind: 'rate_limited', retryAfterMs });
   });
 });
 

@@ -1,0 +1,25 @@
+import type { LogLevel } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { AppConfig } from './app.config.js';
+import { AppModule } from './app.module.js';
+
+const BODY_LIMIT = '100kb';
+const LEVELS: LogLevel[] = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'];
+
+/**
+ * Builds the reference application; the caller makes it listen and closes it.
+ * @throws whatever stops the start; nothing ends the process here.
+ */
+export async function createApp(config: AppConfig): Promise<NestExpressApplication> {
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.forConfig(config), {
+    abortOnError: false,
+    bodyParser: false,
+    logger: LEVELS.slice(0, LEVELS.indexOf(config.logLevel) + 1),
+  });
+  app.useBodyParser('json', { limit: BODY_LIMIT });
+  // One production integration receives notifications as a POST form (PROVIDER.md, "Notifications").
+  app.useBodyParser('urlencoded', { limit: BODY_LIMIT, extended: false });
+  app.disable('x-powered-by');
+  return app;
+}
