@@ -72,19 +72,30 @@ export function signedForms(fields: NotificationFields): Record<string, unknown>
 
 function parametersOf(query: string): Map<string, string> {
   if (query.length > MAX_QUERY) throw malformed(`the query is longer than ${MAX_QUERY} bytes`);
+  // Whoever encodes a query leaves only visible ASCII; how other bytes were meant would be a guess.
+  if (!/^[!-~]*$/.test(query)) throw malformed('the query holds characters that are not percent-encoded');
   const parameters = new Map<string, string>();
   for (const pair of query.split('&')) {
     if (pair === '') continue;
     const at = pair.indexOf('=');
     const name = decoded(at < 0 ? pair : pair.slice(0, at));
-    // PHP folds `amount[]`, `amount[x]`, `order.id` and `order id` onto a name it knows.
-    const folded = name.replace(/\[.*$/s, '').replace(/[ .]/g, '_');
-    if (folded !== name && KNOWN.has(folded)) throw malformed(`${folded} is given in a disguise`);
+    for (const folded of foldedByPhp(name)) {
+      if (folded !== name && KNOWN.has(folded)) throw malformed(`${folded} is given in a disguise`);
+    }
     if (!KNOWN.has(name)) continue;
     if (parameters.has(name)) throw malformed(`${name} is given twice`);
     parameters.set(name, decoded(at < 0 ? '' : pair.slice(at + 1)));
   }
   return parameters;
+}
+
+/**
+ * The names under which PHP would register a parameter: leading spaces fall away, a NUL ends it, ` `, `.` and an unclosed
+ * `[` become `_`, and `amount[]` or `amount[x]` is `amount`.
+ */
+function foldedByPhp(name: string): string[] {
+  const bare = name.replace(/^ +/, '').replace(/\0.*$/s, '');
+  return [bare.replace(/\[.*$/s, '').replace(/[ .]/g, '_'), bare.replace(/[ .[]/g, '_')];
 }
 
 function decoded(text: string): string {

@@ -30,7 +30,11 @@ export type ValueReader<T> = (body: Record<string, unknown>) => T | string;
 const MAX_RETRY_AFTER_MS = 3_600_000;
 const MAX_FIELDS = 20;
 const MAX_TEXT = 200;
-const DECIMAL = /^-?[0-9]{1,20}(?:\.[0-9]{1,10})?$/;
+const DECIMAL = /^-?[0-9]{1,20}(?:\.[0-9]{1,20})?$/;
+const MAX_ID = 9_223_372_036_854_775_807n;
+/** A string literal as a whole, or a number as a whole, in text that is known to be JSON. */
+const JSON_TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/g;
+const LONG_INTEGER = /^-?[0-9]{16,}$/;
 
 /**
  * Classifies an answer. Only a readable 200 is `ok`; only the documented 400 is `refused`; whatever else comes proves
@@ -85,8 +89,9 @@ export function createAnswerReader(orderId: string): ValueReader<CreatePayoutAns
     const status = statusOf(body['payment_status']);
     if (id === undefined) return 'id_unreadable';
     if (status === undefined) return 'status_unreadable';
-    if (body['order_id'] != null && body['order_id'] !== orderId) return 'other_order';
-    return { payment_status: status, id };
+    if (body['order_id'] === undefined || body['order_id'] === null) return { payment_status: status, id };
+    if (textOf(body['order_id']) !== orderId) return 'other_order';
+    return { payment_status: status, id, order_id: orderId };
   };
 }
 
@@ -94,10 +99,13 @@ export function createAnswerReader(orderId: string): ValueReader<CreatePayoutAns
 export const readStatusAnswer: ValueReader<PayoutStatusAnswer> = (body) => {
   const id = idOf(body['id']);
   const status = statusOf(body['payment_status']);
-  const orderId = typeof body['order_id'] === 'number' ? String(body['order_id']) : body['order_id'];
+  const orderId = textOf(body['order_id']);
+  const isPartial = flagOf(body['is_partial_payment']);
   if (id === undefined) return 'id_unreadable';
   if (status === undefined) return 'status_unreadable';
-  if (typeof orderId !== 'string') return 'order_id_unreadable';
+  if (orderId === undefined) return 'order_id_unreadable';
+  // Read as "no", it would turn a part into the whole.
+  if (isPartial === undefined && isGiven(body['is_partial_payment'])) return 'partial_unreadable';
   const amounts = decimalsOf(body, [
     'amount',
     'payment_amount',
@@ -112,7 +120,7 @@ export const readStatusAnswer: ValueReader<PayoutStatusAnswer> = (body) => {
     id,
     order_id: orderId,
     ...amounts,
-    is_partial_payment: flagOf(body['is_partial_payment']),
+    is_partial_payment: isPartial,
     service_code: textOf(body['service_code']),
     card_mask: textOf(body['card_mask']),
     RRN: textOf(body['RRN']),
@@ -140,16 +148,15 @@ export const readAccountInfoAnswer: ValueReader<AccountInfoAnswer> = (body) => {
 
 /**
  * JSON whose long integers keep every digit: JSON.parse would round a 64-bit id, so integers of 16 and more digits
- * become strings first. The pattern steps over string literals whole.
+ * become strings first. Undefined if it is not JSON in UTF-8.
  */
 export function parseJson(body: Buffer): unknown {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(body);
-    return JSON.parse(
-      text.replace(/"(?:[^"\\]|\\.)*"|-?[0-9]{16,}(?![0-9.eE])/g, (token) =>
-        token.startsWith('"') ? token : `"${token}"`,
-      ),
-    );
+    // Parsed first as it is: over text that is not JSON the pattern below could run for very long.
+    const value: unknown = JSON.parse(text);
+    if (!/[0-9]{16}/.test(text)) return value;
+    return JSON.parse(text.replace(JSON_TOKEN, (token) => (LONG_INTEGER.test(token) ? `"${token}"` : token)));
   } catch {
     // What cannot be read is an outcome, not an exception; the caller names it.
     return undefined;
@@ -163,7 +170,7 @@ function refusalIn(body: Buffer): { message: string; errors: Record<string, stri
   const isDocumented = fields.every(
     ([, texts]) => Array.isArray(texts) && texts.every((text) => typeof text === 'string'),
   );
-  if (!isDocumented) return undefined;
+  if (!isDocumented || fields.length === 0) return undefined;
   const errors = fields
     .slice(0, MAX_FIELDS)
     .map(([field, texts]): [string, string[]] => [shown(field), (texts as string[]).slice(0, MAX_FIELDS).map(shown)]);
@@ -172,14 +179,23 @@ function refusalIn(body: Buffer): { message: string; errors: Record<string, stri
 
 /** The provider's words may quote the card number: every longer run of digits is hidden, however it is grouped. */
 function shown(text: string): string {
-  return text.slice(0, MAX_TEXT).replace(/[0-9](?:[ -]?[0-9]){5,}/g, '******');
+  return text.replace(/[0-9](?:[ -]?[0-9]){5,}/g, '******').slice(0, MAX_TEXT);
 }
 
 /** Seconds or an HTTP date (RFC 9110, section 10.2.3), within an hour. */
 function retryAfter(value: unknown): number | undefined {
   if (typeof value !== 'string') return undefined;
-  const ms = /^[0-9]{1,9}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  const ms = /^[0-9]+$/.test(value) ? Number(value) * 1000 : dateOf(value) - Date.now();
   return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS);
+}
+
+/** Date.parse alone also takes "-5" for a date. */
+function dateOf(text: string): number {
+  return /^[A-Z][a-z]{2},? .* GMT$/.test(text) ? Date.parse(text) : NaN;
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== '';
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -188,7 +204,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function idOf(value: unknown): string | undefined {
   const text = typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value;
-  return typeof text === 'string' && /^[1-9][0-9]{0,18}$/.test(text) ? text : undefined;
+  return typeof text === 'string' && /^[1-9][0-9]{0,18}$/.test(text) && BigInt(text) <= MAX_ID ? text : undefined;
 }
 
 function statusOf(value: unknown): ProviderStatus | undefined {
@@ -214,7 +230,7 @@ function decimalsOf<K extends string>(
   const amounts: Partial<Record<K, string>> = {};
   for (const name of names) {
     const value = body[name];
-    if (value === undefined || value === null || value === '') continue;
+    if (!isGiven(value)) continue;
     const text = typeof value === 'number' ? String(value) : value;
     if (typeof text !== 'string' || !DECIMAL.test(text)) return undefined;
     amounts[name] = text;

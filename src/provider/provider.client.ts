@@ -1,6 +1,7 @@
 import { HttpService } from '@nestjs/axios';
 import { Injectable } from '@nestjs/common';
 import { firstValueFrom } from 'rxjs';
+import { UnencodableError } from '../alikassa.errors.js';
 import { phpJsonEncode } from './php-json.js';
 import {
   classifyAnswer,
@@ -68,12 +69,15 @@ export class AliKassaClient {
     return this.send(request, (answer) => classifyAnswer(answer, createAnswerReader(orderId)));
   }
 
-  /** `POST /v1/payout/status`, by the merchant's order_id or the provider's id. */
+  /**
+   * `POST /v1/payout/status`, by the merchant's order_id or the provider's id.
+   * @throws UnencodableError before anything is sent, for an id that is not a decimal integer.
+   */
   async payoutStatus(
     account: string,
     key: { order_id: string } | { id: string },
   ): Promise<ProviderOutcome<PayoutStatusAnswer>> {
-    const body = phpJsonEncode('id' in key ? { id: BigInt(key.id) } : { order_id: key.order_id });
+    const body = phpJsonEncode('id' in key ? { id: integerOf(key.id) } : { order_id: key.order_id });
     const request = await this.signed(account, '/v1/payout/status', body);
     return this.send(request, (answer) => classifyStatusAnswer(answer, readStatusAnswer));
   }
@@ -115,6 +119,9 @@ export class AliKassaClient {
             Account: account,
             Sign: sign,
             'User-Agent': 'AliKassa2.0 API',
+            // axios would ask for gzip by itself, and for JSON before all else, which PHP's curl does not.
+            'Accept-Encoding': 'identity',
+            Accept: '*/*',
           },
           data: body,
           ...transport.agents,
@@ -138,11 +145,19 @@ export class AliKassaClient {
       const answer = { httpStatus: response.status, headers: response.headers, body: Buffer.from(response.data) };
       return { ...classify(answer), httpStatus: response.status, ...trace() };
     } catch (error) {
+      // Closed before it is judged: what is called never sent must not leave a moment later.
+      transport.close();
       // The error holds the body and the signature: only its code leaves this method.
       const reason = deadline.aborted ? 'deadline' : codeOf(error);
       return { kind: transport.isProvenUnsent() ? 'never_sent' : 'unclear', reason, ...trace() };
     }
   }
+}
+
+function integerOf(id: string): bigint {
+  if (!/^[0-9]{1,19}$/.test(id))
+    throw new UnencodableError("$.id: the provider's ids are integers; give decimal digits.");
+  return BigInt(id);
 }
 
 function codeOf(error: unknown): string {

@@ -53,7 +53,7 @@ export class SignatureProvider {
    */
   verifyNotification(rawQuery: string): NotificationFields {
     const { fields, signature } = parseNotificationQuery(rawQuery);
-    const length = (this.notificationKey.asymmetricKeyDetails?.modulusLength ?? 0) / 8;
+    const length = Math.ceil((this.notificationKey.asymmetricKeyDetails?.modulusLength ?? 0) / 8);
     if (signature.length !== length) throw malformed(`sign has ${signature.length} bytes instead of ${length}`);
     for (const form of signedForms(fields)) {
       const text = Buffer.from(phpJsonEncode(form));
@@ -67,9 +67,12 @@ export class SignatureProvider {
   /** A key that cannot sign should stop the start, not the first payout. */
   private testItself(): void {
     const probe = Buffer.from('nestjs-alikassa');
-    const signature = cryptoSign(this.digest, probe, this.privateKey);
-    if (cryptoVerify(this.digest, probe, createPublicKey(this.privateKey), signature) !== true) {
-      throw new ConfigurationError('privateKey', 'signed a test text that does not verify; download private.pem again');
+    try {
+      const signature = cryptoSign(this.digest, probe, this.privateKey);
+      if (cryptoVerify(this.digest, probe, createPublicKey(this.privateKey), signature) === true) return;
+    } catch {
+      // OpenSSL's own message is about its internals; the sentence below says what to mend.
     }
+    throw new ConfigurationError('privateKey', 'does not sign and verify a test text; download private.pem again');
   }
 }

@@ -248,7 +248,10 @@ describe('Retry-After', () => {
     ['soon', undefined],
   ])('of %p is waited for, an hour at most', async (value, retryAfterMs) => {
     const server = await answering((_, response) => response.writeHead(429, { 'retry-after': value }).end());
-    expect(await client(server.url).createPayout(ACCOUNT, REQUEST)).toMatchObject({ kind: 'rate_limited', retryAfterMs });
+    expect(await client(server.url).createPayout(ACCOUNT, REQUEST)).toMatchObject({
+      kind: 'rate_limited',
+      retryAfterMs,
+    });
   });
 });
 
