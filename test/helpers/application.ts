@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CanActivate, ExecutionContext, INestApplication } from '@nestjs/common';
+import type { CanActivate, ExecutionContext, INestApplication, LoggerService } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import request from 'supertest';
@@ -10,7 +10,7 @@ import { AliKassaModule, alikassaEntities } from '../../src/alikassa.module.js';
 import type { AliKassaOptions } from '../../src/alikassa.options.js';
 import type { PayoutDto, PayoutEventDto } from '../../src/payouts/payout.dto.js';
 import { PayoutService } from '../../src/payouts/payout.service.js';
-import { AliKassaSimulator, generateTestKeys, type SimulatorOptions } from '../../src/testing/index.js';
+import { AliKassaSimulator, generateTestKeys, type SimulatorOptions, type TestKeys } from '../../src/testing/index.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
 
 export const RUB = '93d5df06-996c-48c3-9847-348d6b580b80';
@@ -40,11 +40,19 @@ export interface TestApplication {
 export interface TestSetup {
   options?: Partial<AliKassaOptions>;
   simulator?: Partial<SimulatorOptions>;
+  /** Instead of new ones. */
+  keys?: TestKeys;
+  /** Nest's log, as lines; by default warnings and errors go to the console. */
+  logger?: LoggerService;
 }
 
 /** A whole application on a database of its own, against a simulator of its own, with keys of its own. */
 export async function startApplication(setup: TestSetup = {}): Promise<TestApplication> {
-  const [database, keys, port] = await Promise.all([createTestDatabase(), generateTestKeys(), freePort()]);
+  const [database, keys, port] = await Promise.all([
+    createTestDatabase(),
+    setup.keys ?? generateTestKeys(),
+    freePort(),
+  ]);
   const accounts = [
     { uuid: RUB, currency: 'RUB' },
     { uuid: EUR, currency: 'EUR' },
@@ -77,7 +85,7 @@ export async function startApplication(setup: TestSetup = {}): Promise<TestAppli
       AliKassaModule.forRoot({ ...options, guards: [NamedUserGuard] }),
     ],
   }).compile();
-  const app = testing.createNestApplication<INestApplication<App>>({ logger: ['error', 'warn'] });
+  const app = testing.createNestApplication<INestApplication<App>>({ logger: setup.logger ?? ['error', 'warn'] });
   await app.listen(port, '127.0.0.1');
   const payouts = app.get(PayoutService);
   const http = (): ReturnType<typeof request> => request(`http://127.0.0.1:${port}`);
@@ -110,7 +118,8 @@ async function untilStatus(http: () => ReturnType<typeof request>, id: string, s
   }
 }
 
-async function freePort(): Promise<number> {
+/** A port of the loopback address that nobody listens on. */
+export async function freePort(): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
   const { port } = probe.address() as AddressInfo;
