@@ -76,6 +76,9 @@ describe('notifications of the simulator', () => {
     answers = Array<number>(9).fill(500);
     await caller.create('never', '10.00', ',"notification_endpoint_id":5');
     await count(4);
+    // Long enough for a fifth, were there one.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(received).toHaveLength(4);
   });
 
   it('come before the create is answered when scripted early', async () => {

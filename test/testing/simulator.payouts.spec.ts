@@ -45,6 +45,7 @@ describe('what becomes of a payout at the simulator', () => {
     try {
       await other.create('no', '10.00');
       await other.until('no', 'fail');
+      expect(other.simulator.payouts.get('no')?.payment_status).toBe('fail');
     } finally {
       await other.simulator.stop();
     }

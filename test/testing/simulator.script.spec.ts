@@ -34,7 +34,7 @@ describe('scripted faults of the simulator', () => {
 
   it('raw: half an answer is an error of the connection', async () => {
     caller.simulator.script({ on: 'payout', raw: 'HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{"payment' });
-    await expect(caller.create('half')).rejects.toThrow();
+    await expect(caller.create('half')).rejects.toMatchObject({ code: 'ECONNRESET' });
     expect(caller.simulator.accepted('half')).toBe(1);
   });
 
