@@ -33,8 +33,8 @@ class SocketWatch {
   watch<T extends Duplex | null | undefined>(socket: T): T {
     if (!socket) return socket;
     this.sockets.add(socket);
-    // Not an exception: the caller of createConnection expects an error event.
-    if (this.isClosed) socket.destroy(new Error('the request was given up before it had a socket'));
+    // Without an error: nobody listens to this socket yet, so an error event would end the process.
+    if (this.isClosed) socket.destroy();
     // Once closed nothing counts any more: the answer to "was it sent?" must not change.
     socket.once('connect', () => this.reach('connected'));
     socket.once('secureConnect', () => this.reach('secured'));

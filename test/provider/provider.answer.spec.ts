@@ -1,0 +1,225 @@
+import {
+  classifyAnswer,
+  classifyStatusAnswer,
+  createAnswerReader,
+  parseJson,
+  readAccountInfoAnswer,
+  readBalanceAnswer,
+  readStatusAnswer,
+} from '../../src/provider/provider.answer.js';
+
+const answer = (httpStatus: number, body: string, headers: Record<string, string> = {}) => ({
+  httpStatus,
+  headers,
+  body: Buffer.from(body),
+});
+const created = (body: string) => classifyAnswer(answer(200, body), createAnswerReader('12345'));
+const refusal = (message: string, errors: unknown) =>
+  classifyAnswer(answer(400, JSON.stringify({ message, errors })), createAnswerReader('12345'));
+const status = (fields: string) =>
+  classifyStatusAnswer(answer(200, `{"payment_status":"paid","id":7,"order_id":"A"${fields}}`), readStatusAnswer);
+
+describe('JSON keeps every digit', () => {
+  it.each([
+    ['{"id":9223372036854775807}', { id: '9223372036854775807' }],
+    ['{"id":-9223372036854775808}', { id: '-9223372036854775808' }],
+    ['{"a":0.30000000000000004}', { a: 0.30000000000000004 }],
+    ['{"a":1234567890123456.5,"b":1e10}', { a: 1234567890123456.5, b: 1e10 }],
+    [
+      '{"a":"x 9223372036854775807","b":"\\"1234567890123456789"}',
+      { a: 'x 9223372036854775807', b: '"1234567890123456789' },
+    ],
+    ['{"a\\\\":[1234567890123456789,1]}', { 'a\\': ['1234567890123456789', 1] }],
+  ])('in %s', (text, value) => {
+    expect(parseJson(Buffer.from(text))).toEqual(value);
+  });
+
+  it.each(['', '{"id":01234567890123456789}', '{"a":1234567890123456789', '\u00ff'])('and %p is not JSON', (text) => {
+    expect(parseJson(Buffer.from(text, 'latin1'))).toBeUndefined();
+  });
+
+  it('reads a hostile text of the largest size at once', () => {
+    const startedAt = performance.now();
+    expect(parseJson(Buffer.from(`{"a":1234567890123456789,"b":"${'\\"'.repeat(120_000)}`))).toBeUndefined();
+    expect(performance.now() - startedAt).toBeLessThan(200);
+  });
+});
+
+describe('the answer to a create', () => {
+  it('is ok with the id as it was written', () => {
+    expect(created('{"payment_status":"wait","id":9223372036854775807}')).toEqual({
+      kind: 'ok',
+      reason: 'http_200',
+      value: { payment_status: 'wait', id: '9223372036854775807' },
+    });
+  });
+
+  it.each(['"12345"', '12345'])('may echo our order_id as %s', (echo) => {
+    const verdict = created(`{"payment_status":"wait","id":"1","order_id":${echo}}`);
+    expect(verdict).toMatchObject({ kind: 'ok', value: { order_id: '12345' } });
+  });
+
+  it.each([
+    ['not_json', ''],
+    ['not_json', '<html></html>'],
+    ['not_json', '{"payment_status":"wait","id":1'],
+    ['not_an_object', '[]'],
+    ['not_an_object', 'null'],
+    ['id_unreadable', '{"payment_status":"wait"}'],
+    ['id_unreadable', '{"payment_status":"wait","id":1.5}'],
+    ['id_unreadable', '{"payment_status":"wait","id":0}'],
+    ['id_unreadable', '{"payment_status":"wait","id":9223372036854775808}'],
+    ['status_unreadable', '{"payment_status":"new","id":1}'],
+    ['other_order', '{"payment_status":"wait","id":1,"order_id":"12346"}'],
+    ['other_order', '{"payment_status":"wait","id":1,"order_id":{}}'],
+  ])('is unclear (%s): %s', (reason, body) => {
+    expect(created(body)).toEqual({ kind: 'unclear', reason });
+  });
+
+  it('is unclear if it is compressed, which nobody asked for', () => {
+    const gzip = answer(200, '{"payment_status":"wait","id":1}', { 'content-encoding': 'gzip' });
+    expect(classifyAnswer(gzip, createAnswerReader('1'))).toMatchObject({ kind: 'unclear', reason: 'encoded_answer' });
+  });
+});
+
+describe('the documented 400', () => {
+  it('is refused, with the fields that it names', () => {
+    expect(refusal('The given data was invalid.', { amount: ['too small', 'no'] })).toEqual({
+      kind: 'refused',
+      reason: 'http_400',
+      message: 'The given data was invalid.',
+      errors: { amount: ['too small', 'no'] },
+    });
+  });
+
+  it.each<[string, unknown]>([
+    ['no errors', undefined],
+    ['a list of errors', ['x']],
+    ['an empty object of errors', {}],
+    ['a text instead of texts', { amount: 'x' }],
+    ['numbers instead of texts', { amount: [1] }],
+  ])('of another shape is unclear: %s', (_, errors) => {
+    expect(refusal('m', errors).kind).toBe('unclear');
+  });
+
+  it('shows no run of six digits, however it is grouped, also where a text is cut', () => {
+    const shown = JSON.stringify(
+      refusal(`${'x'.repeat(195)}4111111111111111`, {
+        '4111111111111111': ['4111 1111 1111 1111', '4111-1111-1111-1111', 'phone 79001112233, code 12345'],
+      }),
+    );
+    expect(shown).not.toMatch(/4111|7900|1111/);
+    expect(shown).toContain('code 12345');
+  });
+
+  it('is bounded: 200 characters a text, 20 fields', () => {
+    const errors = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`f${index}`, ['y'.repeat(500)]]));
+    const verdict = refusal('x'.repeat(500), errors);
+    if (verdict.kind !== 'refused') throw new Error('not refused');
+    expect(verdict.message).toHaveLength(200);
+    expect(Object.keys(verdict.errors)).toHaveLength(20);
+    expect(verdict.errors['f0']).toEqual(['y'.repeat(200)]);
+  });
+});
+
+describe('Retry-After', () => {
+  const wait = (value: string) => {
+    const verdict = classifyAnswer(answer(429, '', { 'retry-after': value }), createAnswerReader('1'));
+    return verdict.kind === 'rate_limited' ? verdict.retryAfterMs : verdict.kind;
+  };
+
+  it.each([
+    ['0', 0],
+    ['30', 30_000],
+    ['86400', 3_600_000],
+    ['99999999999999999999', 3_600_000],
+    ['-5', undefined],
+    ['1.5', undefined],
+    ['soon', undefined],
+    ['Wed, 21 Oct 2015 07:28:00 GMT', 0],
+  ])('%s is %p ms', (value, ms) => {
+    expect(wait(value)).toBe(ms);
+  });
+
+  it('takes a date in the future', () => {
+    const ms = wait(new Date(Date.now() + 60_000).toUTCString());
+    expect(ms).toBeGreaterThan(50_000);
+    expect(ms).toBeLessThanOrEqual(60_000);
+  });
+});
+
+describe('the answer to a status call', () => {
+  it.each([
+    ['true', true],
+    ['1', true],
+    ['"1"', true],
+    ['"true"', true],
+    ['false', false],
+    ['0', false],
+    ['"0"', false],
+    ['"false"', false],
+    ['null', undefined],
+  ])('reads is_partial_payment %s', (text, value) => {
+    const verdict = status(`,"is_partial_payment":${text}`);
+    expect(verdict.kind === 'ok' && verdict.value.is_partial_payment).toBe(value);
+  });
+
+  it.each(['"maybe"', '2', '[]'])(
+    'is unclear if is_partial_payment is %s: a part must not pass for the whole',
+    (text) => {
+      expect(status(`,"is_partial_payment":${text}`)).toMatchObject({ kind: 'unclear', reason: 'partial_unreadable' });
+    },
+  );
+
+  it.each([
+    ['"300.00"', '300.00'],
+    ['300', '300'],
+    ['300.5', '300.5'],
+    ['0.30000000000000004', '0.30000000000000004'],
+    ['12345678901234567', '12345678901234567'],
+    ['null', undefined],
+  ])('reads the amount %s', (text, amount) => {
+    const verdict = status(`,"amount":${text}`);
+    expect(verdict.kind === 'ok' && verdict.value.amount).toBe(amount);
+  });
+
+  it.each(['"3e2"', '"1,000.00"', '"abc"', '1e30', 'true', '{}', '" 1"', '"0x10"'])(
+    'is unclear if the amount is %s',
+    (text) => {
+      expect(status(`,"amount":${text}`)).toMatchObject({ kind: 'unclear', reason: 'amount_unreadable' });
+    },
+  );
+
+  it.each<[number, string]>([
+    [401, 'unauthorized'],
+    [403, 'unauthorized'],
+    [404, 'not_found'],
+    [429, 'rate_limited'],
+    [500, 'unclear'],
+  ])('%i is %s', (httpStatus, kind) => {
+    expect(classifyStatusAnswer(answer(httpStatus, ''), readStatusAnswer).kind).toBe(kind);
+  });
+});
+
+describe('the answers about an account', () => {
+  it('reads a balance, written as text or as a number', () => {
+    const text = '{"currency":"RUB","balance":"93.84000000","hold":1.5,"rolling_reserve":null}';
+    expect(classifyAnswer(answer(200, text), readBalanceAnswer)).toMatchObject({
+      kind: 'ok',
+      value: { currency: 'RUB', balance: '93.84000000', hold: '1.5' },
+    });
+  });
+
+  it('is unclear without a balance', () => {
+    expect(classifyAnswer(answer(200, '{"currency":"RUB"}'), readBalanceAnswer).kind).toBe('unclear');
+  });
+
+  it('reads what an account may do', () => {
+    const method = { method: 'card', currency: 'RUB', service_code: 'payment_card_rub', status: 'active' };
+    const text = JSON.stringify({ is_allowed_payment: 0, is_allowed_payout: true, payments: [], payouts: [method] });
+    expect(classifyAnswer(answer(200, text), readAccountInfoAnswer)).toMatchObject({
+      kind: 'ok',
+      value: { is_allowed_payment: false, is_allowed_payout: true, payments: [], payouts: [method] },
+    });
+  });
+});
