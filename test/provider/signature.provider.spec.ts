@@ -1,4 +1,4 @@
-import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { ConfigurationError, SignatureInvalidError } from '../../src/alikassa.errors.js';
 import { SignatureProvider } from '../../src/provider/signature.provider.js';
@@ -121,6 +121,14 @@ describe('keys that are wrong are refused at the start, by setting', () => {
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   });
+  /** The modulus of one key, the private numbers of another: it loads, but its signatures are worthless. */
+  const mixedKey = () => {
+    const [one, other] = [pair(2048), pair(2048)].map(({ privateKey }) =>
+      createPrivateKey(privateKey).export({ format: 'jwk' }),
+    );
+    const mixed = createPrivateKey({ format: 'jwk', key: { ...other, n: one!.n } });
+    return mixed.export({ type: 'pkcs8', format: 'pem' }).toString();
+  };
   const encrypted = keys['pkcs8-aes256']!;
   const good = { privateKey: plain.private_pem, notificationPublicKey: notifications.public_pem };
 
@@ -134,6 +142,7 @@ describe('keys that are wrong are refused at the start, by setting', () => {
     ['privateKey', 'an EC key', { privateKey: ec.privateKey }],
     ['privateKey', 'a short key', { privateKey: pair(1024).privateKey }],
     ['privateKey', 'a damaged key', { privateKey: plain.private_pem.replace(/[A-Z]{3}/g, 'AAA') }],
+    ['privateKey', 'a key that signs what it does not verify', { privateKey: mixedKey() }],
     ['notificationPublicKey', 'a private key', { notificationPublicKey: plain.private_pem }],
     ['notificationPublicKey', 'an EC key', { notificationPublicKey: ec.publicKey }],
     ['notificationPublicKey', 'a short key', { notificationPublicKey: pair(1024).publicKey }],

@@ -1,0 +1,89 @@
+import http, { type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { HttpService } from '@nestjs/axios';
+import axios, { type AxiosRequestConfig } from 'axios';
+import { throwError } from 'rxjs';
+import { UnencodableError } from '../../src/alikassa.errors.js';
+import { AliKassaClient } from '../../src/provider/provider.client.js';
+import { SignatureProvider } from '../../src/provider/signature.provider.js';
+
+const ACCOUNT = '93d5df06-996c-48c3-9847-348d6b580b80';
+const REQUEST = { amount: '500', number: '4111111111111111', order_id: 'A-1', service: 'payment_card_rub' };
+const keys = JSON.parse(readFileSync('test/vectors/keys.json', 'utf8')) as Record<string, Record<string, string>>;
+const key = keys['pkcs8-plain']!;
+const signature = new SignatureProvider({ privateKey: key['private_pem']!, notificationPublicKey: key['public_pem']! });
+
+let seen: { headers: IncomingHttpHeaders; body: string }[] = [];
+let answer = '';
+let isDropping = false;
+const server = http.createServer((request, response) => {
+  if (isDropping) return void request.socket.destroy();
+  void request.toArray().then((chunks) => {
+    seen.push({ headers: request.headers, body: Buffer.concat(chunks as Buffer[]).toString() });
+    response.end(answer);
+  });
+});
+let baseUrl = '';
+
+beforeAll(async () => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(() => new Promise((resolve) => server.close(resolve)));
+beforeEach(() => {
+  seen = [];
+  isDropping = false;
+  answer = '{"payment_status":"wait","id":1}';
+});
+
+const client = (httpService = new HttpService()) =>
+  new AliKassaClient(httpService, signature, { baseUrl, timeoutMs: 1_000 });
+
+it('asks for no compression, since a compressed answer is not read', async () => {
+  await client().createPayout(ACCOUNT, REQUEST);
+  expect(seen[0]?.headers).toMatchObject({ 'accept-encoding': 'identity', accept: '*/*' });
+});
+
+it('sends the signed bytes also where the host rewrites the bodies of its own requests', async () => {
+  const rewriting = axios.create({ transformRequest: [() => '{"rewritten":true}'] });
+  await client(new HttpService(rewriting)).createPayout(ACCOUNT, REQUEST);
+  expect(JSON.parse(seen[0]?.body ?? '')).toEqual(REQUEST);
+});
+
+it('reads no answer above 256 KB, be it good otherwise', async () => {
+  answer = `{"payment_status":"wait","id":1,"x":"${'y'.repeat(300_000)}"}`;
+  expect((await client().createPayout(ACCOUNT, REQUEST)).kind).toBe('unclear');
+});
+
+it('lets nothing leave once it has called a request never sent', async () => {
+  let late = Promise.resolve('');
+  class Belated extends HttpService {
+    override request(config: AxiosRequestConfig): ReturnType<HttpService['request']> {
+      const agent = config.httpAgent as http.Agent;
+      late = new Promise((resolve) => {
+        setTimeout(() => {
+          const request = http.request(`${baseUrl}/late`, { agent, method: 'POST' }, () => resolve('answered'));
+          request.on('error', () => resolve('failed')).end('late');
+        }, 20);
+      });
+      return throwError(() => new Error('failed before it had a socket'));
+    }
+  }
+  expect((await client(new Belated()).createPayout(ACCOUNT, REQUEST)).kind).toBe('never_sent');
+  expect([await late, seen]).toEqual(['failed', []]);
+});
+
+it.each(['', 'abc', '-1', '1.0', '0x1', '99999999999999999999'])('asks for no status by the id %p', async (id) => {
+  await expect(client().payoutStatus(ACCOUNT, { id })).rejects.toThrow(UnencodableError);
+  expect(seen).toEqual([]);
+});
+
+it('lets no card number and no signature out in an outcome', async () => {
+  isDropping = true;
+  const request = await client().signPayout(ACCOUNT, JSON.stringify(REQUEST));
+  const outcome = await client().submitPayout(request, REQUEST.order_id);
+  expect(outcome.kind).toBe('unclear');
+  expect(JSON.stringify(outcome)).not.toMatch(/4111/);
+  expect(JSON.stringify(outcome)).not.toContain(request.sign.slice(0, 20));
+});
