@@ -46,8 +46,17 @@ export interface TestSetup {
   logger?: LoggerService;
 }
 
-/** A whole application on a database of its own, against a simulator of its own, with keys of its own. */
-export async function startApplication(setup: TestSetup = {}): Promise<TestApplication> {
+/** What an application needs around it: a database and a simulator of its own, keys, and options that fit them. */
+export interface TestSurroundings {
+  database: TestDatabase;
+  simulator: AliKassaSimulator;
+  options: AliKassaOptions;
+  /** Where notifications go to; the application should listen there. */
+  port: number;
+  stop(): Promise<void>;
+}
+
+export async function prepare(setup: TestSetup = {}): Promise<TestSurroundings> {
   const [database, keys, port] = await Promise.all([
     createTestDatabase(),
     setup.keys ?? generateTestKeys(),
@@ -70,7 +79,7 @@ export async function startApplication(setup: TestSetup = {}): Promise<TestAppli
     passphrase: keys.payout.passphrase,
     notificationPublicKey: keys.notification.publicKey,
     baseUrl: simulator.url,
-    encryptionKeys: [{ id: 'test', key: randomBytes(32) }],
+    encryptionKeys: [{ id: 'test', key: randomBytes(32).toString('base64') }],
     notificationUrl: `http://127.0.0.1:${port}/alikassa/notifications`,
     timeoutMs: 2_000,
     leaseMs: 4_000,
@@ -79,6 +88,17 @@ export async function startApplication(setup: TestSetup = {}): Promise<TestAppli
     worker: { sweepIntervalMs: 500 },
     ...setup.options,
   };
+  const stop = async (): Promise<void> => {
+    await simulator.stop();
+    await database.drop();
+  };
+  return { database, simulator, options, port, stop };
+}
+
+/** A whole application on a database of its own, against a simulator of its own, with keys of its own. */
+export async function startApplication(setup: TestSetup = {}): Promise<TestApplication> {
+  const surroundings = await prepare(setup);
+  const { database, simulator, options, port } = surroundings;
   const testing = await Test.createTestingModule({
     imports: [
       TypeOrmModule.forRoot({ type: 'postgres', url: database.url, entities: alikassaEntities, retryAttempts: 0 }),
@@ -99,8 +119,7 @@ export async function startApplication(setup: TestSetup = {}): Promise<TestAppli
     until: (id, status) => untilStatus(http, id, status),
     stop: async () => {
       await app.close();
-      await simulator.stop();
-      await database.drop();
+      await surroundings.stop();
     },
   };
 }

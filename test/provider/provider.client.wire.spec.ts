@@ -2,8 +2,8 @@ import http, { type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { readFileSync } from 'node:fs';
 import { HttpService } from '@nestjs/axios';
-import axios, { type AxiosRequestConfig } from 'axios';
-import { throwError } from 'rxjs';
+import axios, { type AxiosRequestConfig, type AxiosResponse } from 'axios';
+import { throwError, type Observable } from 'rxjs';
 import { UnencodableError } from '../../src/alikassa.errors.js';
 import { AliKassaClient } from '../../src/provider/provider.client.js';
 import { SignatureProvider } from '../../src/provider/signature.provider.js';
@@ -59,7 +59,7 @@ it('reads no answer above 256 KB, be it good otherwise', async () => {
 it('lets nothing leave once it has called a request never sent', async () => {
   let late = Promise.resolve('');
   class Belated extends HttpService {
-    override request(config: AxiosRequestConfig): ReturnType<HttpService['request']> {
+    override request<T>(config: AxiosRequestConfig): Observable<AxiosResponse<T>> {
       const agent = config.httpAgent as http.Agent;
       late = new Promise((resolve) => {
         setTimeout(() => {
