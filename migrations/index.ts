@@ -1,4 +1,5 @@
 import { CreateAlikassaTables1764000000000 } from './1764000000000-create-alikassa-tables.js';
+import { AddPausesAndDeliveries1764100000000 } from './1764100000000-add-pauses-and-deliveries.js';
 
 /** Every migration of this module, in order, for the host's own DataSource. */
-export const alikassaMigrations = [CreateAlikassaTables1764000000000];
+export const alikassaMigrations = [CreateAlikassaTables1764000000000, AddPausesAndDeliveries1764100000000];

@@ -1,11 +1,18 @@
 import { HttpModule, HttpService } from '@nestjs/axios';
 import { Module, type Provider } from '@nestjs/common';
+import { DiscoveryModule, DiscoveryService, MetadataScanner, Reflector } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 import { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './alikassa.module-definition.js';
 import { resolveOptions, type AliKassaOptions, type ResolvedOptions } from './alikassa.options.js';
+import { HandlerDiscovery } from './handlers/handler.discovery.js';
 import { AliKassaNotification } from './notifications/notification.entity.js';
 import { NotificationInbox } from './notifications/notification.inbox.js';
 import { NotificationService } from './notifications/notification.service.js';
+import { AccountPause } from './payouts/account.pause.js';
+import { AccountPauses } from './payouts/account.pauses.js';
+import { PayoutDelivery } from './payouts/delivery.entity.js';
+import { DeliveryStore } from './payouts/delivery.store.js';
+import { HandlerRegistry } from './payouts/handler.registry.js';
 import { Payout, PayoutEvent } from './payouts/payout.entity.js';
 import { PayoutService } from './payouts/payout.service.js';
 import { PayoutStore } from './payouts/payout.store.js';
@@ -14,12 +21,14 @@ import { RecipientCipher } from './payouts/recipient.cipher.js';
 import { AliKassaClient } from './provider/provider.client.js';
 import { SignatureProvider } from './provider/signature.provider.js';
 import { CheckTask } from './worker/check.task.js';
+import { DeliverTask } from './worker/deliver.task.js';
+import { DispatchGate } from './worker/dispatch.gate.js';
 import { SubmitTask } from './worker/submit.task.js';
 import { SweepTask } from './worker/sweep.task.js';
 import { WorkerService } from './worker/worker.service.js';
 
 /** The entities to add to the host's DataSource. */
-export const alikassaEntities = [Payout, PayoutEvent, AliKassaNotification];
+export const alikassaEntities = [Payout, PayoutEvent, PayoutDelivery, AccountPause, AliKassaNotification];
 
 /** Each provider says what it is built from; the classes themselves know nothing of injection tokens. */
 const providers: Provider[] = [
@@ -42,8 +51,14 @@ const providers: Provider[] = [
   },
   {
     provide: PayoutStore,
-    inject: [DataSource, ALIKASSA_OPTIONS],
-    useFactory: (dataSource: DataSource, options: ResolvedOptions) => new PayoutStore(dataSource, options),
+    inject: [DataSource, ALIKASSA_OPTIONS, HandlerRegistry],
+    useFactory: (...parts: ConstructorParameters<typeof PayoutStore>) => new PayoutStore(...parts),
+  },
+  HandlerRegistry,
+  {
+    provide: HandlerDiscovery,
+    inject: [DiscoveryService, MetadataScanner, Reflector, HandlerRegistry],
+    useFactory: (...parts: ConstructorParameters<typeof HandlerDiscovery>) => new HandlerDiscovery(...parts),
   },
   {
     provide: PayoutService,
@@ -62,24 +77,33 @@ const providers: Provider[] = [
   },
   {
     provide: WorkerService,
-    inject: [DataSource, ALIKASSA_OPTIONS, PayoutStore, RecipientCipher, AliKassaClient],
+    inject: [DataSource, ALIKASSA_OPTIONS, PayoutStore, RecipientCipher, AliKassaClient, HandlerRegistry],
     useFactory: (
       dataSource: DataSource,
       options: ResolvedOptions,
       store: PayoutStore,
       cipher: RecipientCipher,
       client: AliKassaClient,
-    ) =>
-      new WorkerService(
+      handlers: HandlerRegistry,
+    ) => {
+      const gate = new DispatchGate(new AccountPauses(dataSource), client, options);
+      const deliveries = new DeliveryStore(dataSource, options.worker.schema);
+      return new WorkerService(
         dataSource,
         options,
-        new SubmitTask(store, cipher, client, options),
+        new SubmitTask(store, cipher, client, gate, options),
         new CheckTask(store, client),
-        new SweepTask(store, options),
-      ),
+        new SweepTask(store, deliveries, options),
+        new DeliverTask(deliveries, handlers, store),
+      );
+    },
   },
 ];
 
 /** Payouts through AliKassa. Needs a TypeORM DataSource (Postgres) that holds `alikassaEntities`. */
-@Module({ imports: [HttpModule], providers, exports: [PayoutService, SignatureProvider, AliKassaClient] })
+@Module({
+  imports: [HttpModule, DiscoveryModule],
+  providers,
+  exports: [PayoutService, SignatureProvider, AliKassaClient, WorkerService],
+})
 export class AliKassaModule extends ConfigurableModuleClass {}

@@ -57,8 +57,19 @@ export interface AliKassaOptions {
   rejectAfterNotFound?: number;
   /** After the documented 400: and over at least this long. Default 120000. */
   rejectAfterMs?: number;
-  /** Attempts proven never sent before the payout is held with `attention`. Default 10. */
+  /**
+   * What becomes of a payout that may have been sent but that the provider says it does not have, as often and as long
+   * as above. `hold` (default): it waits for a person, with `attention`. `resubmit`: the same order_id and the same body
+   * are sent again; only safe if the provider refuses an order_id that it knows, which it does not promise.
+   */
+  onNotFound?: 'hold' | 'resubmit';
+  /** Attempts proven never sent, or resubmissions, before the payout is held with `attention`. Default 10. */
   maxUnsentAttempts?: number;
+  /**
+   * After 401, 403 or 429 nothing of the account is sent for this long, then one payout tries; doubles up to 16 times
+   * with every failure. Retry-After is honoured. Default 60000.
+   */
+  pauseMs?: number;
   worker?: WorkerOptions;
 }
 
@@ -100,7 +111,9 @@ export function resolveOptions(options: AliKassaOptions): ResolvedOptions {
     attentionAfterMs: positive('attentionAfterMs', options.attentionAfterMs ?? 86_400_000),
     rejectAfterNotFound: positive('rejectAfterNotFound', options.rejectAfterNotFound ?? 2),
     rejectAfterMs: positive('rejectAfterMs', options.rejectAfterMs ?? 120_000),
+    onNotFound: checkedOnNotFound(options.onNotFound),
     maxUnsentAttempts: positive('maxUnsentAttempts', options.maxUnsentAttempts ?? 10),
+    pauseMs: positive('pauseMs', options.pauseMs ?? 60_000),
     worker: {
       enabled: options.worker?.enabled ?? true,
       concurrency: positive('worker.concurrency', options.worker?.concurrency ?? 10),
@@ -136,6 +149,11 @@ function checkedDigest(digest: string | undefined): SignatureDigest {
   if (digest === undefined || digest === 'sha1') return 'sha1';
   if (digest === 'sha256') return 'sha256';
   throw new ConfigurationError('digest', 'must be sha1 or sha256');
+}
+
+function checkedOnNotFound(choice: AliKassaOptions['onNotFound'] | undefined): 'hold' | 'resubmit' {
+  if (choice === undefined || choice === 'hold' || choice === 'resubmit') return choice ?? 'hold';
+  throw new ConfigurationError('onNotFound', 'must be hold or resubmit');
 }
 
 /** https only, since the body carries card numbers; plain http is for a loopback address. */

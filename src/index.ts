@@ -20,7 +20,11 @@ export {
   StateConflictError,
   UnencodableError,
 } from './alikassa.errors.js';
+export { OnPayoutStatus } from './handlers/on.payout.status.js';
 export { AliKassaNotification } from './notifications/notification.entity.js';
+export { AccountPause, type PauseReason } from './payouts/account.pause.js';
+export { PayoutDelivery } from './payouts/delivery.entity.js';
+export type { PayoutStatusChange, PayoutStatusHandler } from './payouts/handler.registry.js';
 export {
   CreatePayoutDto,
   ListPayoutsDto,
@@ -48,3 +52,4 @@ export type {
   ProviderStatus,
 } from './provider/provider.types.js';
 export { SignatureProvider } from './provider/signature.provider.js';
+export { WorkerService } from './worker/worker.service.js';

@@ -1,8 +1,11 @@
 import { StateConflictError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import type { CreatePayoutAnswer, PayoutStatusAnswer, ProviderOutcome } from '../provider/provider.types.js';
+import { isPauseNote, pauseNote, type PauseChange, type PauseReason } from './account.pause.js';
 import type { Payout } from './payout.entity.js';
 import type { Evidence, ProviderFacts } from './payout.evidence.js';
+import { contradictionIn, factsDetail, factsOf } from './payout.facts.js';
+import { backoff, jittered, nextCheck, type NextJob } from './payout.schedule.js';
 import { isFinal, type PayoutStatus } from './payout.status.js';
 
 /** What one piece of evidence does to one payout. */
@@ -14,21 +17,21 @@ export interface Decision {
   next: NextJob | null | 'keep';
   /** Line for the history; `null` for a check that found nothing new. */
   event: { type: string; actor?: string; detail: Record<string, unknown> } | null;
-}
-
-export interface NextJob {
-  task: 'submit' | 'check';
-  afterMs: number;
+  /** What the evidence says of the account as a whole. */
+  pause?: PauseChange;
 }
 
 export type DecisionPolicy = Pick<
   ResolvedOptions,
-  'leaseMs' | 'checkSchedule' | 'attentionAfterMs' | 'rejectAfterNotFound' | 'rejectAfterMs' | 'maxUnsentAttempts'
+  | 'leaseMs'
+  | 'checkSchedule'
+  | 'attentionAfterMs'
+  | 'rejectAfterNotFound'
+  | 'rejectAfterMs'
+  | 'onNotFound'
+  | 'maxUnsentAttempts'
+  | 'pauseMs'
 >;
-
-/** Jitter spreads what a fault has synchronised. */
-const JITTER = 0.1;
-const MAX_BACKOFF_MS = 300_000;
 
 /**
  * The payout machine: pure, so that every rule can be read and tested in one place.
@@ -48,6 +51,8 @@ export function decide(payout: Payout, evidence: Evidence, policy: DecisionPolic
       return provider(payout, evidence.facts, 'notification', policy, now);
     case 'lease_expired':
       return leaseExpired(payout, policy, now);
+    case 'paused':
+      return paused(payout, evidence.reason, evidence.afterMs);
     case 'fault':
       return fault(payout, evidence.attention);
     case 'withdrawal':
@@ -57,15 +62,20 @@ export function decide(payout: Payout, evidence: Evidence, policy: DecisionPolic
   }
 }
 
+/** Queued, and nothing about it waits for a person; a pause of its account is no reason for one. */
+export function isSendable(payout: Pick<Payout, 'status' | 'attention'>): boolean {
+  return payout.status === 'queued' && (payout.attention === null || isPauseNote(payout.attention));
+}
+
 function claim(payout: Payout, policy: DecisionPolicy, now: Date): Decision {
-  if (payout.status !== 'queued' || payout.attention !== null) {
+  if (!isSendable(payout)) {
     throw new StateConflictError(
-      `Payout ${payout.id} is ${payout.status}: only a queued one without attention is sent.`,
+      `Payout ${payout.id} is ${payout.status}: only a queued one that no person has to look at is sent.`,
     );
   }
   return {
     to: 'sending',
-    set: { attempt: payout.attempt + 1, leaseUntil: new Date(now.getTime() + policy.leaseMs) },
+    set: { attempt: payout.attempt + 1, leaseUntil: new Date(now.getTime() + policy.leaseMs), attention: null },
     next: null,
     event: { type: 'claimed', detail: {} },
   };
@@ -81,12 +91,15 @@ function submission(
   // The fencing token: a late answer of an attempt that has lost its lease changes nothing.
   if (payout.status !== 'sending' || payout.attempt !== attempt) return null;
   const detail = traceOf(outcome);
+  const claimedAt = new Date((payout.leaseUntil ?? now).getTime() - policy.leaseMs);
+  const pause = isAnswer(outcome) ? { to: 'lifted' as const, claimedAt } : pauseAfter(outcome, policy);
   if (outcome.kind === 'ok') {
     return {
       to: 'wait',
       set: { possiblySent: true, providerId: outcome.value.id, unsentCount: 0, checkCount: 0 },
       next: nextCheck(0, policy),
       event: { type: 'submission', detail: { ...detail, provider_id: outcome.value.id } },
+      pause,
     };
   }
   if (outcome.kind === 'never_sent' && !payout.possiblySent) return backToQueue(payout, detail, policy);
@@ -95,25 +108,53 @@ function submission(
     set: {
       possiblySent: true,
       checkCount: 0,
-      // A refusal leads to `rejected` only if no earlier attempt could have been accepted.
-      refusedAt: outcome.kind === 'refused' && !payout.possiblySent ? now : null,
+      refusedAt: isRefusal(outcome) && !payout.possiblySent ? now : null,
+      attention: outcome.kind === 'unauthorized' ? 'unauthorized' : payout.attention,
     },
     next: nextCheck(0, policy, outcome.kind === 'rate_limited' ? outcome.retryAfterMs : undefined),
     event: {
       type: 'submission',
       detail: outcome.kind === 'refused' ? { ...detail, message: outcome.message, errors: outcome.errors } : detail,
     },
+    pause,
   };
+}
+
+/**
+ * A refusal leads to `rejected` only if no earlier attempt could have been accepted, and only if it is not for the
+ * order_id: one that is taken may well be ours.
+ */
+function isRefusal(outcome: ProviderOutcome<unknown>): boolean {
+  return outcome.kind === 'refused' && !('order_id' in outcome.errors);
+}
+
+/** The provider has taken the request up, be it to refuse it: so the account may send. */
+function isAnswer({ kind }: ProviderOutcome<unknown>): boolean {
+  return kind === 'ok' || kind === 'refused';
+}
+
+/** 401, 403 and 429 would meet every further call of the account. */
+function pauseAfter(outcome: ProviderOutcome<unknown>, policy: DecisionPolicy): PauseChange | undefined {
+  switch (outcome.kind) {
+    case 'unauthorized':
+      return { to: 'paused', reason: 'unauthorized', forMs: policy.pauseMs, isExact: false };
+    case 'rate_limited': {
+      const { retryAfterMs } = outcome;
+      const isExact = retryAfterMs !== undefined;
+      return { to: 'paused', reason: 'rate_limited', forMs: retryAfterMs ?? policy.pauseMs, isExact };
+    }
+    default:
+      return undefined;
+  }
 }
 
 function backToQueue(payout: Payout, detail: Record<string, unknown>, policy: DecisionPolicy): Decision {
   const unsentCount = payout.unsentCount + 1;
   const isUsedUp = unsentCount >= policy.maxUnsentAttempts;
-  const backoff = Math.min(MAX_BACKOFF_MS, 1_000 * 2 ** (unsentCount - 1));
   return {
     to: 'queued',
     set: { unsentCount, attention: isUsedUp ? 'retries_used_up' : payout.attention },
-    next: isUsedUp ? null : { task: 'submit', afterMs: jittered(backoff) },
+    next: isUsedUp ? null : { task: 'submit', afterMs: backoff(unsentCount) },
     event: { type: 'submission', detail },
   };
 }
@@ -130,12 +171,13 @@ function check(
   // Only an open payout that was sent is polled; a failed question about any other one says nothing.
   if (payout.status !== 'wait' && payout.status !== 'unknown') return null;
   if (outcome.kind === 'not_found') return notFound(payout, traceOf(outcome), policy, now);
-  return stillOpen(payout, policy, now, outcome.kind === 'rate_limited' ? outcome.retryAfterMs : undefined);
+  const open = stillOpen(payout, policy, now, outcome.kind === 'rate_limited' ? outcome.retryAfterMs : undefined);
+  return { ...open, pause: pauseAfter(outcome, policy) };
 }
 
 /**
- * "Not found" moves nothing by itself. Only after the documented 400, seen as often and as long as configured, it makes
- * a payout `rejected`; otherwise it waits for a person.
+ * "Not found" moves nothing by itself. Only seen as often and as long as configured it ends a refused payout as
+ * `rejected`; one that may have been sent waits for a person, or is sent again where the host has chosen that.
  */
 function notFound(payout: Payout, detail: Record<string, unknown>, policy: DecisionPolicy, now: Date): Decision {
   const since = payout.notFoundSince ?? now;
@@ -145,6 +187,15 @@ function notFound(payout: Payout, detail: Record<string, unknown>, policy: Decis
     notFoundCount >= policy.rejectAfterNotFound && now.getTime() - since.getTime() >= policy.rejectAfterMs;
   if (payout.status === 'unknown' && payout.refusedAt && isConfirmed) {
     return { to: 'rejected', set, next: null, event: { type: 'check', detail } };
+  }
+  const mayResubmit = policy.onNotFound === 'resubmit' && payout.attempt < policy.maxUnsentAttempts;
+  if (payout.status === 'unknown' && isConfirmed && mayResubmit) {
+    return {
+      to: 'queued',
+      set: { notFoundCount: 0, notFoundSince: null, attention: keptAttention(payout) },
+      next: { task: 'submit', afterMs: backoff(payout.attempt) },
+      event: { type: 'check', detail: { ...detail, resubmit: true } },
+    };
   }
   const open = stillOpen(payout, policy, now);
   // Until it is confirmed, ask again in time for the confirmation rather than by the growing schedule.
@@ -199,18 +250,15 @@ function provider(
   };
 }
 
+const ANSWERED = new Set(['not_found', 'overdue', 'unauthorized']);
+
 /** Attention that only said "nobody knows yet" is answered by the provider's word; anything else stays for a person. */
 function keptAttention(payout: Payout): string | null {
-  return payout.attention === 'not_found' || payout.attention === 'overdue' ? null : payout.attention;
+  const { attention } = payout;
+  return attention !== null && (ANSWERED.has(attention) || isPauseNote(attention)) ? null : attention;
 }
 
-function contradictionIn(payout: Payout, facts: ProviderFacts): string | null {
-  if (facts.orderId !== payout.orderId) return 'order_id';
-  if (facts.account !== undefined && facts.account.toLowerCase() !== payout.account) return 'account';
-  if (payout.providerId !== null && facts.id !== payout.providerId) return 'provider_id';
-  if (facts.amount !== undefined && !sameAmount(facts.amount, payout.amount)) return 'amount';
-  return null;
-}
+const CONFLICT = 'conflict_';
 
 /** Evidence against what is stored changes no status: it is recorded, and a person is called. */
 function conflict(
@@ -221,7 +269,7 @@ function conflict(
   policy: DecisionPolicy,
   now: Date,
 ): Decision | null {
-  const attention = `conflict_${about}`;
+  const attention = CONFLICT + about;
   const isNew = payout.attention !== attention;
   const detail = { conflict: about, ...factsDetail(facts) };
   if (payout.status === 'wait' || payout.status === 'unknown') {
@@ -263,18 +311,27 @@ function leaseExpired(payout: Payout, policy: DecisionPolicy, now: Date): Decisi
   };
 }
 
+/** The account is paused: the payout stays queued, says why, and tries again when the pause is over. */
+function paused(payout: Payout, reason: PauseReason, afterMs: number): Decision | null {
+  if (!isSendable(payout)) return null;
+  const attention = pauseNote(reason);
+  const event = attention === payout.attention ? null : { type: 'paused', detail: { attention } };
+  return { to: 'queued', set: { attention }, next: { task: 'submit', afterMs: jittered(afterMs) }, event };
+}
+
 function fault(payout: Payout, attention: string): Decision | null {
   if (payout.status !== 'queued' || payout.attention === attention) return null;
   return { to: 'queued', set: { attention }, next: null, event: { type: 'fault', detail: { attention } } };
 }
 
 function withdrawal(payout: Payout, actor: string | undefined): Decision {
-  if (payout.status !== 'queued' || payout.possiblySent) {
+  const isKnownToProvider = payout.attention?.startsWith(CONFLICT) ?? false;
+  if (payout.status !== 'queued' || payout.possiblySent || isKnownToProvider) {
     throw new StateConflictError(
       `Payout ${payout.id} is ${payout.status} and may have been sent: only one that never was can be withdrawn.`,
     );
   }
-  return { to: 'withdrawn', set: {}, next: null, event: { type: 'withdrawal', actor, detail: {} } };
+  return { to: 'withdrawn', set: { attention: null }, next: null, event: { type: 'withdrawal', actor, detail: {} } };
 }
 
 function person(payout: Payout, evidence: Extract<Evidence, { type: 'person' }>): Decision {
@@ -299,43 +356,7 @@ function person(payout: Payout, evidence: Extract<Evidence, { type: 'person' }>)
   );
 }
 
-function nextCheck(checkCount: number, policy: DecisionPolicy, notBeforeMs = 0): NextJob {
-  const { checkSchedule } = policy;
-  const pause = checkSchedule[Math.min(checkCount, checkSchedule.length - 1)] ?? 0;
-  return { task: 'check', afterMs: Math.max(jittered(pause), notBeforeMs) };
-}
-
-function jittered(ms: number): number {
-  return Math.round(ms * (1 + JITTER * (2 * Math.random() - 1)));
-}
-
 function traceOf(outcome: ProviderOutcome<unknown>): Record<string, unknown> {
   const { kind, reason, httpStatus, phase, durationMs } = outcome;
   return { outcome: kind, reason, http_status: httpStatus, phase, duration_ms: Math.round(durationMs) };
-}
-
-function factsOf(answer: PayoutStatusAnswer): ProviderFacts {
-  return {
-    status: answer.payment_status,
-    id: answer.id,
-    orderId: answer.order_id,
-    amount: answer.amount,
-    paymentAmount: answer.payment_amount,
-    commissionAmount: answer.commission_amount,
-    isPartialPayment: answer.is_partial_payment,
-  };
-}
-
-function factsDetail(facts: ProviderFacts): Record<string, unknown> {
-  return { payment_status: facts.status, provider_id: facts.id, payment_amount: facts.paymentAmount };
-}
-
-/** "300" and "300.00" are one amount; decimal strings only, so no float is involved. */
-function sameAmount(a: string, b: string): boolean {
-  return canonical(a) === canonical(b);
-}
-
-function canonical(amount: string): string {
-  const [whole = '', fraction = ''] = amount.split('.');
-  return `${whole.replace(/^0+(?=\d)/, '')}.${fraction.replace(/0+$/, '')}`;
 }

@@ -1,3 +1,4 @@
+import type { PauseReason } from './account.pause.js';
 import type {
   CreatePayoutAnswer,
   PayoutStatusAnswer,
@@ -29,6 +30,8 @@ export type Evidence =
   | { type: 'notification'; facts: ProviderFacts }
   /** The lease of an attempt ran out by the database's clock. */
   | { type: 'lease_expired' }
+  /** The account of a queued payout is paused for so long. */
+  | { type: 'paused'; reason: PauseReason; afterMs: number }
   /** A queued payout that cannot be sent as it is stored. */
   | { type: 'fault'; attention: string }
   /** The host takes a payout back before it was sent. */

@@ -1,10 +1,17 @@
-/** Names and payloads of the jobs. Jobs only trigger: the payouts table is the truth, so a job may come twice or late. */
+/** Names and payloads of the jobs. Jobs only trigger: our own tables are the truth, so a job may come twice or late. */
 export const SUBMIT_TASK = 'alikassa_submit';
 export const CHECK_TASK = 'alikassa_check';
+export const DELIVER_TASK = 'alikassa_deliver';
 export const SWEEP_TASK = 'alikassa_sweep';
 
 export interface PayoutJob {
   payoutId: string;
+}
+
+/** One call of one of the host's handlers. */
+export interface DeliveryJob {
+  eventId: string;
+  handler: string;
 }
 
 /** Job failures are repaired by the sweep; the engine's own retries only bridge a short fault. */
@@ -19,11 +26,60 @@ export type PayoutTask = 'submit' | 'check';
  */
 export function addPayoutJobSql(schema: string, task: PayoutTask, id: string, runAt: string): string {
   const name = task === 'submit' ? SUBMIT_TASK : CHECK_TASK;
-  return `"${schema}".add_job('${name}', json_build_object('payoutId', ${id}), run_at := ${runAt},
-    max_attempts := ${MAX_ATTEMPTS}, job_key := '${name}:' || ${id})`;
+  return addJobSql(schema, name, `json_build_object('payoutId', ${id})`, runAt, `'${name}:' || ${id}`);
+}
+
+/** As `addPayoutJobSql`, for the call of a handler. */
+export function addDeliveryJobSql(schema: string, eventId: string, handler: string, runAt: string): string {
+  // The id travels as text: it is a bigint.
+  const payload = `json_build_object('eventId', ${eventId}::text, 'handler', ${handler})`;
+  return addJobSql(schema, DELIVER_TASK, payload, runAt, `'${DELIVER_TASK}:' || ${eventId} || ':' || ${handler}`);
 }
 
 /** SQL that asks for a sweep; one at a time, whoever asks. */
 export function addSweepJobSql(schema: string): string {
   return `SELECT "${schema}".add_job('${SWEEP_TASK}', '{}'::json, max_attempts := 1, job_key := '${SWEEP_TASK}')`;
+}
+
+/** What the sweep looks for. */
+export interface Overdue {
+  /** Overdue by so many milliseconds. */
+  overdueMs: number;
+  /** At most so many. */
+  limit: number;
+  /** A job that is locked for less is taken to run. */
+  runMs: number;
+}
+
+/**
+ * Statement that adds the jobs of what is overdue and has none that will run soon: it was never written (a restored
+ * backup), was used up, or is locked by a worker that may be dead. Adding a job again while it is locked gives exactly
+ * one more run; one that merely waits its turn is left alone, so that a backlog keeps its order.
+ * Its parameters are those of `Overdue`, in their order.
+ * @param overdue SQL that selects `due_at`, `job_key` and what `addJob` names.
+ */
+export function addMissingJobsSql({
+  schema,
+  overdue,
+  addJob,
+}: Readonly<Record<'schema' | 'overdue' | 'addJob', string>>): string {
+  return `WITH overdue AS (
+      SELECT * FROM (${overdue}) AS candidate
+      WHERE due_at < clock_timestamp() - $1 * interval '1 ms' AND NOT EXISTS (
+        SELECT 1 FROM "${schema}".jobs AS job
+        WHERE job.key = candidate.job_key AND CASE WHEN job.locked_at IS NULL
+          THEN job.attempts < job.max_attempts AND job.run_at <= clock_timestamp() + $1 * interval '1 ms'
+          ELSE job.locked_at > clock_timestamp() - $3 * interval '1 ms' END)
+      ORDER BY due_at LIMIT $2
+    ) SELECT ${addJob} FROM overdue`;
+}
+
+/** Statement that frees the jobs of engines that have ended; their ids are parameter $1, a text[]. */
+export function unlockJobsSql(schema: string): string {
+  return `SELECT "${schema}".force_unlock_workers($1)`;
+}
+
+function addJobSql(schema: string, task: string, payload: string, runAt: string, key: string): string {
+  return `"${schema}".add_job('${task}', ${payload}, run_at := ${runAt},
+    max_attempts := ${MAX_ATTEMPTS}, job_key := ${key})`;
 }

@@ -135,7 +135,8 @@ export class PayoutService {
    */
   async refresh(id: string): Promise<Payout> {
     const payout = await this.find(id);
-    if (!payout.possiblySent) {
+    // An attempt that is proven unsent may be asked about too: the answer can only confirm it.
+    if (payout.attempt === 0) {
       throw new StateConflictError(`Payout ${id} is ${payout.status} and was never sent: the provider cannot know it.`);
     }
     const outcome = await this.client.payoutStatus(

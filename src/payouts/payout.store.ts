@@ -2,13 +2,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import { PayoutNotFoundError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
+import { pausesTable, pauseSql } from './account.pauses.js';
 import { isTransientDatabaseError, mappedDatabaseError } from './database.errors.js';
 import { tablePath } from './database.tables.js';
+import type { HandlerRegistry } from './handler.registry.js';
 import { decide, type Decision } from './payout.decision.js';
 import { Payout } from './payout.entity.js';
 import type { Evidence } from './payout.evidence.js';
-import { addPayoutJobSql } from './payout.queue.js';
-import { isFinal, mayFollow } from './payout.status.js';
+import {
+  addDeliveryJobSql,
+  addMissingJobsSql,
+  addPayoutJobSql,
+  CHECK_TASK,
+  SUBMIT_TASK,
+  type Overdue,
+} from './payout.queue.js';
+import { isFinal, mayFollow, type PayoutStatus } from './payout.status.js';
 
 /** A new row: what `create` knows. */
 export type NewPayout = Pick<
@@ -34,12 +43,14 @@ export interface Settled {
 
 const SECRET_COLUMNS = ['keyId', 'recipientCiphertext', 'numberFingerprint', 'contentFingerprint'] as const;
 const DATABASE_RETRIES = 6;
+const NO_DELIVERIES = { table: '', jobs: '' };
 
 /** The only writer of payouts. Every write is one statement, conditional on the revision it was decided on. */
 export class PayoutStore {
   constructor(
     private readonly dataSource: DataSource,
     private readonly options: ResolvedOptions,
+    private readonly handlers: HandlerRegistry,
   ) {}
 
   /**
@@ -48,6 +59,21 @@ export class PayoutStore {
    */
   async insert(row: NewPayout, actor: string | undefined, manager: EntityManager): Promise<boolean> {
     const job = addPayoutJobSql(this.options.worker.schema, 'submit', 'new_payout.id', 'now()');
+    const params: unknown[] = [
+      row.id,
+      row.orderId,
+      row.account,
+      row.currency,
+      row.amount,
+      row.service,
+      row.numberMasked,
+      row.keyId,
+      row.recipientCiphertext,
+      row.numberFingerprint,
+      row.contentFingerprint,
+      actor ?? null,
+    ];
+    const deliveries = this.deliveriesSql('queued', params);
     const rows = await this.query(
       manager,
       `WITH new_payout AS (
@@ -58,23 +84,10 @@ export class PayoutStore {
          RETURNING id
        ), history AS (
          INSERT INTO ${this.eventsTable} (payout_id, type, to_status, attempt, actor)
-         SELECT id, 'created', 'queued', 0, $12 FROM new_payout
-       )
-       SELECT id, ${job} AS job FROM new_payout`,
-      [
-        row.id,
-        row.orderId,
-        row.account,
-        row.currency,
-        row.amount,
-        row.service,
-        row.numberMasked,
-        row.keyId,
-        row.recipientCiphertext,
-        row.numberFingerprint,
-        row.contentFingerprint,
-        actor ?? null,
-      ],
+         SELECT id, 'created', 'queued', 0, $12 FROM new_payout RETURNING id
+       )${deliveries.table}
+       SELECT id, ${job} AS job${deliveries.jobs} FROM new_payout`,
+      params,
     );
     return rows.length > 0;
   }
@@ -117,25 +130,20 @@ export class PayoutStore {
     return rows.map(({ id }) => id);
   }
 
-  /**
-   * Adds the jobs of payouts that should have moved on by now; adding a job again while it runs or is locked by a dead
-   * worker gives exactly one more run.
-   * @returns how many.
-   */
-  async requeueOverdue(overdueMs: number, limit: number): Promise<number> {
+  /** Adds the jobs of payouts that should have moved on by now and have none. @returns how many. */
+  async requeueOverdue({ overdueMs, limit, runMs }: Overdue): Promise<number> {
     const { schema } = this.options.worker;
     const rows = await this.query(
       this.dataSource.manager,
-      `WITH overdue AS (
-         UPDATE ${this.table} SET due_at = clock_timestamp() WHERE id IN (
-           SELECT id FROM ${this.table}
-           WHERE status IN ('queued', 'wait', 'unknown') AND due_at < clock_timestamp() - $1 * interval '1 ms'
-           ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
-         ) RETURNING id, status
-       )
-       SELECT CASE status WHEN 'queued' THEN ${addPayoutJobSql(schema, 'submit', 'id', 'now()')}
-         ELSE ${addPayoutJobSql(schema, 'check', 'id', 'now()')} END FROM overdue`,
-      [overdueMs, limit],
+      addMissingJobsSql({
+        schema,
+        overdue: `SELECT id, status, due_at,
+            CASE status WHEN 'queued' THEN '${SUBMIT_TASK}:' ELSE '${CHECK_TASK}:' END || id AS job_key
+          FROM ${this.table} WHERE status IN ('queued', 'wait', 'unknown')`,
+        addJob: `CASE status WHEN 'queued' THEN ${addPayoutJobSql(schema, 'submit', 'id', 'now()')}
+          ELSE ${addPayoutJobSql(schema, 'check', 'id', 'now()')} END`,
+      }),
+      [overdueMs, limit, runMs],
     );
     return rows.length;
   }
@@ -192,6 +200,10 @@ export class PayoutStore {
       assignments.push(`due_at = $${params.length}`);
     }
     const history = event ? this.historySql(payout, decision, params) : '';
+    const pauses = decision.pause
+      ? `, pauses AS (${pauseSql(pausesTable(this.dataSource), decision.pause, 'SELECT account FROM changed', params)})`
+      : '';
+    const deliveries = to !== payout.status && event ? this.deliveriesSql(to, params) : NO_DELIVERIES;
     const job =
       next && next !== 'keep'
         ? `, ${addPayoutJobSql(this.options.worker.schema, next.task, 'changed.id', 'changed.due_at')} AS job`
@@ -201,9 +213,9 @@ export class PayoutStore {
       `WITH changed AS (
          UPDATE ${this.table} SET ${assignments.join(', ')}, revision = revision + 1, updated_at = clock_timestamp()
          WHERE id = $1 AND revision = $2
-         RETURNING id, due_at, status, attempt
-       )${history}
-       SELECT id, set_config('synchronous_commit', 'on', true) AS durable${job} FROM changed`,
+         RETURNING id, account, due_at, status, attempt
+       )${history}${pauses}${deliveries.table}
+       SELECT id, set_config('synchronous_commit', 'on', true) AS durable${job}${deliveries.jobs} FROM changed`,
       params,
     );
     return rows.length > 0;
@@ -215,7 +227,24 @@ export class PayoutStore {
     return `, history AS (
          INSERT INTO ${this.eventsTable} (payout_id, type, from_status, to_status, attempt, actor, detail)
          SELECT id, ${type}, ${from}, status, attempt, ${actor}, ${detail}::jsonb FROM changed
+         RETURNING id
        )`;
+  }
+
+  /** Calls of the host's handlers that the event in `history` owes, and their jobs; nothing where there is no handler. */
+  private deliveriesSql(to: PayoutStatus, params: unknown[]): { table: string; jobs: string } {
+    const names = this.handlers.namesFor(to);
+    if (names.length === 0) return NO_DELIVERIES;
+    params.push(names);
+    const job = addDeliveryJobSql(this.options.worker.schema, 'event_id', 'handler', 'due_at');
+    return {
+      table: `, deliveries AS (
+         INSERT INTO ${this.deliveriesTable} (event_id, handler)
+         SELECT history.id, handler FROM history, unnest($${params.length}::text[]) AS handler
+         RETURNING event_id, handler, due_at
+       )`,
+      jobs: `, (SELECT count(${job}) FROM deliveries) AS delivery_jobs`,
+    };
   }
 
   private async query<T>(manager: EntityManager, sql: string, params: unknown[]): Promise<T[]> {
@@ -232,6 +261,10 @@ export class PayoutStore {
 
   private get eventsTable(): string {
     return tablePath(this.dataSource, 'alikassa_payout_events');
+  }
+
+  private get deliveriesTable(): string {
+    return tablePath(this.dataSource, 'alikassa_deliveries');
   }
 
   private columnOf(property: string): string {

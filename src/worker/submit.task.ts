@@ -1,10 +1,12 @@
 import { Logger } from '@nestjs/common';
 import { AliKassaError, RecipientUnreadableError, StateConflictError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
+import { isSendable } from '../payouts/payout.decision.js';
 import type { Payout } from '../payouts/payout.entity.js';
 import type { PayoutStore } from '../payouts/payout.store.js';
 import type { RecipientCipher } from '../payouts/recipient.cipher.js';
 import type { AliKassaClient } from '../provider/provider.client.js';
+import type { DispatchGate } from './dispatch.gate.js';
 
 /** Sends one payout, at most once per claim. */
 export class SubmitTask {
@@ -14,12 +16,15 @@ export class SubmitTask {
     private readonly store: PayoutStore,
     private readonly cipher: RecipientCipher,
     private readonly client: AliKassaClient,
+    private readonly gate: DispatchGate,
     private readonly options: ResolvedOptions,
   ) {}
 
   async run(payoutId: string): Promise<void> {
     const payout = await this.store.readSealed({ id: payoutId });
-    if (payout?.status !== 'queued' || payout.attention !== null) return;
+    if (!payout || !isSendable(payout)) return;
+    const closed = await this.gate.check(payout.account);
+    if (closed) return void (await this.store.settle(payoutId, { type: 'paused', ...closed }));
     const body = await this.bodyOf(payout);
     if (body === null) return;
     // Signed before the claim: a key that fails must not leave the payout looking sent.

@@ -1,25 +1,35 @@
 import { Logger } from '@nestjs/common';
 import type { ResolvedOptions } from '../alikassa.options.js';
+import type { DeliveryStore } from '../payouts/delivery.store.js';
 import type { PayoutStore } from '../payouts/payout.store.js';
 
 const BATCH = 500;
 
-/** Repairs what a dead worker left: expired leases, and payouts whose job is overdue. */
+/** A job that is locked for longer is taken to be a dead worker's, unless the lease says so sooner. */
+const MAX_RUN_MS = 30_000;
+
+/** Repairs what a dead worker left: expired leases, and what is overdue because its job is locked or lost. */
 export class SweepTask {
   private readonly logger = new Logger('AliKassaSweep');
 
   constructor(
     private readonly store: PayoutStore,
+    private readonly deliveries: DeliveryStore,
     private readonly options: ResolvedOptions,
   ) {}
 
   async run(): Promise<void> {
     const expired = await this.store.expiredLeases(BATCH);
     for (const id of expired) await this.store.settle(id, { type: 'lease_expired' });
-    // A job that is merely late must not be added twice over, so only what is overdue by two sweeps is.
-    const overdue = await this.store.requeueOverdue(2 * this.options.worker.sweepIntervalMs, BATCH);
-    if (expired.length + overdue > 0) {
-      this.logger.warn(`${expired.length} expired leases are now unknown; ${overdue} overdue jobs were added again.`);
+    const { leaseMs, worker } = this.options;
+    const overdue = { overdueMs: 2 * worker.sweepIntervalMs, limit: BATCH, runMs: Math.min(leaseMs, MAX_RUN_MS) };
+    const payouts = await this.store.requeueOverdue(overdue);
+    const calls = await this.deliveries.requeueOverdue(overdue);
+    if (expired.length + payouts + calls > 0) {
+      this.logger.warn(
+        `${expired.length} expired leases are now unknown; the jobs of ${payouts} payouts and ${calls} handler calls ` +
+          'were lost and added again.',
+      );
     }
   }
 }

@@ -1,11 +1,29 @@
+import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
-import { Logger as EngineLogger, run, runMigrations, type Runner, type TaskList } from 'graphile-worker';
+import {
+  Logger as EngineLogger,
+  run,
+  runMigrations,
+  type Runner,
+  type TaskList,
+  type WorkerEvents,
+} from 'graphile-worker';
 import type pg from 'pg';
 import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
-import { addSweepJobSql, CHECK_TASK, SUBMIT_TASK, SWEEP_TASK, type PayoutJob } from '../payouts/payout.queue.js';
+import {
+  addSweepJobSql,
+  CHECK_TASK,
+  DELIVER_TASK,
+  SUBMIT_TASK,
+  SWEEP_TASK,
+  unlockJobsSql,
+  type DeliveryJob,
+  type PayoutJob,
+} from '../payouts/payout.queue.js';
 import type { CheckTask } from './check.task.js';
+import type { DeliverTask } from './deliver.task.js';
 import type { SubmitTask } from './submit.task.js';
 import type { SweepTask } from './sweep.task.js';
 import { createWorkerPool } from './worker.pool.js';
@@ -21,6 +39,8 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
   private runner?: Runner;
   private sweepTimer?: NodeJS.Timeout;
   private supervision?: Promise<void>;
+  /** Under which the engine that runs, or ran last, locks its jobs. */
+  private engineId?: string;
   private stopping = false;
 
   constructor(
@@ -29,6 +49,7 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
     private readonly submit: SubmitTask,
     private readonly check: CheckTask,
     private readonly sweep: SweepTask,
+    private readonly deliver: DeliverTask,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -37,8 +58,7 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
     // Accepting a payout adds a job, so the engine's tables must be there even where no worker runs.
     await runMigrations({ pgPool: this.pool, schema, logger: this.engineLogger() });
     if (!enabled) return;
-    await this.startRunner();
-    this.supervision = this.supervise();
+    this.supervision = this.supervise(await this.startRunner());
     this.sweepTimer = setInterval(() => void this.askForSweep(), sweepIntervalMs);
     await this.askForSweep();
   }
@@ -58,14 +78,19 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
     return this.runner !== undefined && !this.stopping;
   }
 
-  private async startRunner(): Promise<void> {
+  private async startRunner(): Promise<Runner> {
     const { concurrency, schema } = this.options.worker;
+    // What the last engine has left locked would wait for hours otherwise.
+    if (this.engineId) await this.pool?.query(unlockJobsSql(schema), [[this.engineId]]);
+    const events: WorkerEvents = new EventEmitter();
+    events.once('pool:create', ({ workerPool }) => (this.engineId = workerPool.id));
     this.runner = await run({
       pgPool: this.pool,
       taskList: this.taskList(),
       noHandleSignals: true,
       crontab: '',
       logger: this.engineLogger(),
+      events,
       preset: {
         worker: {
           schema,
@@ -77,29 +102,37 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
         },
       },
     });
+    return this.runner;
   }
 
-  /** The engine's loop ends at the first database error (graphile/worker issue 636), sometimes without an error. */
-  private async supervise(): Promise<void> {
-    while (!this.stopping) {
-      const ended = this.runner?.promise.then(
-        () => 'it ended without an error',
-        (error: Error) => error.message,
-      );
-      const reason = await ended;
+  /**
+   * The engine's loop ends at the first database error (graphile/worker issue 636), sometimes without an error, and
+   * sometimes without ever settling its promise: what is seen first counts.
+   */
+  private async supervise(first: Runner): Promise<void> {
+    for (let runner: Runner | undefined = first; !this.stopping;) {
+      const reason: string = runner ? await endOf(runner) : 'it did not start';
       this.runner = undefined;
       if (this.stopping) return;
-      this.logger.warn(`The worker stopped: ${reason ?? 'it never started'}; starting it again.`);
-      await Promise.allSettled(this.running);
+      this.logger.warn(`The worker stopped: ${reason}; starting it again.`);
+      // Tasks of the old engine may go on: a job only triggers, and what a task does is fenced. Waiting for a provider
+      // that does not answer would stop everything else.
       await sleep(RESTART_PAUSE_MS);
-      await this.startRunner().catch((error: Error) => this.logger.warn(`The worker did not start: ${error.message}`));
+      runner = await this.startRunner().catch((error: Error) => this.reportFailedStart(error));
     }
+    // It was being started while the application began to stop.
+    await this.runner?.stop();
+  }
+
+  private reportFailedStart(error: Error): undefined {
+    this.logger.warn(`The worker did not start: ${error.message}`);
   }
 
   private taskList(): TaskList {
     return {
       [SUBMIT_TASK]: (payload) => this.track(this.submit.run(payoutIdOf(payload))),
       [CHECK_TASK]: (payload) => this.track(this.check.run(payoutIdOf(payload))),
+      [DELIVER_TASK]: (payload) => this.track(this.deliver.run(payload as DeliveryJob)),
       [SWEEP_TASK]: () => this.track(this.sweep.run()),
     };
   }
@@ -128,6 +161,16 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
       else this.logger.verbose(message);
     });
   }
+}
+
+async function endOf(runner: Runner): Promise<string> {
+  return Promise.race([
+    runner.promise.then(
+      () => 'it ended without an error',
+      (error: Error) => error.message,
+    ),
+    once(runner.events, 'pool:gracefulShutdown').then(() => 'its pool shut down'),
+  ]);
 }
 
 function payoutIdOf(payload: unknown): string {

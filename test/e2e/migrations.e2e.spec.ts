@@ -30,7 +30,13 @@ const tables = async (): Promise<string[]> => {
 
 describe('the migrations', () => {
   it('run back to nothing and forward again', async () => {
-    const all = ['alikassa_notifications', 'alikassa_payout_events', 'alikassa_payouts'];
+    const all = [
+      'alikassa_account_pauses',
+      'alikassa_deliveries',
+      'alikassa_notifications',
+      'alikassa_payout_events',
+      'alikassa_payouts',
+    ];
     expect(await tables()).toEqual(all);
     for (let i = 0; i < alikassaMigrations.length; i++) await dataSource.undoLastMigration();
     expect(await tables()).toEqual([]);

@@ -13,6 +13,8 @@ const POLICY: DecisionPolicy = {
   attentionAfterMs: 86_400_000,
   rejectAfterNotFound: 2,
   rejectAfterMs: 120_000,
+  onNotFound: 'hold',
+  pauseMs: 60_000,
   maxUnsentAttempts: 3,
 };
 
