@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CanActivate, ExecutionContext, INestApplication, LoggerService } from '@nestjs/common';
+import type { CanActivate, ExecutionContext, INestApplication, LoggerService, Provider } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import request from 'supertest';
@@ -44,6 +44,10 @@ export interface TestSetup {
   keys?: TestKeys;
   /** Nest's log, as lines; by default warnings and errors go to the console. */
   logger?: LoggerService;
+  /** The host's own, e.g. with handlers. */
+  providers?: Provider[];
+  /** Another application's, to run beside it on the same database; whoever made them stops them. */
+  surroundings?: TestSurroundings;
 }
 
 /** What an application needs around it: a database and a simulator of its own, keys, and options that fit them. */
@@ -97,13 +101,16 @@ export async function prepare(setup: TestSetup = {}): Promise<TestSurroundings> 
 
 /** A whole application on a database of its own, against a simulator of its own, with keys of its own. */
 export async function startApplication(setup: TestSetup = {}): Promise<TestApplication> {
-  const surroundings = await prepare(setup);
-  const { database, simulator, options, port } = surroundings;
+  const surroundings = setup.surroundings ?? (await prepare(setup));
+  const { database, simulator } = surroundings;
+  const port = setup.surroundings ? await freePort() : surroundings.port;
+  const options = setup.surroundings ? { ...surroundings.options, ...setup.options } : surroundings.options;
   const testing = await Test.createTestingModule({
     imports: [
       TypeOrmModule.forRoot({ type: 'postgres', url: database.url, entities: alikassaEntities, retryAttempts: 0 }),
       AliKassaModule.forRoot({ ...options, guards: [NamedUserGuard] }),
     ],
+    providers: setup.providers ?? [],
   }).compile();
   const app = testing.createNestApplication<INestApplication<App>>({ logger: setup.logger ?? ['error', 'warn'] });
   await app.listen(port, '127.0.0.1');
@@ -119,7 +126,7 @@ export async function startApplication(setup: TestSetup = {}): Promise<TestAppli
     until: (id, status) => untilStatus(http, id, status),
     stop: async () => {
       await app.close();
-      await surroundings.stop();
+      if (!setup.surroundings) await surroundings.stop();
     },
   };
 }

@@ -7,6 +7,8 @@ export interface HostSetup {
   port: number;
   /** Keys as text: the options travel as JSON. */
   options: AliKassaOptions;
+  /** Whether it has a handler for `paid`, which writes into the table `handled`. Default false. */
+  hasHandler?: boolean;
   /** Variables besides PATH. */
   env?: Record<string, string>;
 }
@@ -26,9 +28,9 @@ export interface HostProcess {
  * A whole application as a process of its own, on the built package: what is killed here is a real process.
  * @throws Error with its output if it ends before it listens.
  */
-export async function startHostProcess({ databaseUrl, port, options, env }: HostSetup): Promise<HostProcess> {
+export async function startHostProcess({ env, ...setup }: HostSetup): Promise<HostProcess> {
   const child = fork(resolve('test/helpers/host.process.mjs'), {
-    env: { PATH: process.env.PATH, ...env, ALIKASSA_TEST_HOST: JSON.stringify({ databaseUrl, port, options }) },
+    env: { PATH: process.env.PATH, ...env, ALIKASSA_TEST_HOST: JSON.stringify(setup) },
     execArgv: [],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
@@ -46,7 +48,7 @@ export async function startHostProcess({ databaseUrl, port, options, env }: Host
   ]);
   return {
     pid: child.pid ?? 0,
-    url: `http://127.0.0.1:${port}`,
+    url: `http://127.0.0.1:${setup.port}`,
     ended,
     output: () => output,
     kill: async (signal) => {
