@@ -12,7 +12,11 @@ export const ON_PAYOUT_STATUS = Symbol('ALIKASSA_ON_PAYOUT_STATUS');
  * @param statuses one or more.
  */
 export function OnPayoutStatus(...statuses: [PayoutStatus, ...PayoutStatus[]]) {
-  return (target: object, method: string, descriptor: TypedPropertyDescriptor<PayoutStatusHandler>): void => {
+  return <T extends PayoutStatusHandler>(
+    target: object,
+    method: string,
+    descriptor: TypedPropertyDescriptor<T>,
+  ): void => {
     SetMetadata(ON_PAYOUT_STATUS, statuses)(target, method, descriptor);
   };
 }

@@ -48,6 +48,8 @@ export interface TestSetup {
   providers?: Provider[];
   /** Another application's, to run beside it on the same database; whoever made them stops them. */
   surroundings?: TestSurroundings;
+  /** With other surroundings: where to listen; default a free port. Their own is where the notifications go. */
+  port?: number;
 }
 
 /** What an application needs around it: a database and a simulator of its own, keys, and options that fit them. */
@@ -57,7 +59,7 @@ export interface TestSurroundings {
   options: AliKassaOptions;
   /** Where notifications go to; the application should listen there. */
   port: number;
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 export async function prepare(setup: TestSetup = {}): Promise<TestSurroundings> {
@@ -103,7 +105,7 @@ export async function prepare(setup: TestSetup = {}): Promise<TestSurroundings> 
 export async function startApplication(setup: TestSetup = {}): Promise<TestApplication> {
   const surroundings = setup.surroundings ?? (await prepare(setup));
   const { database, simulator } = surroundings;
-  const port = setup.surroundings ? await freePort() : surroundings.port;
+  const port = setup.surroundings ? (setup.port ?? (await freePort())) : surroundings.port;
   const options = setup.surroundings ? { ...surroundings.options, ...setup.options } : surroundings.options;
   const testing = await Test.createTestingModule({
     imports: [
@@ -113,7 +115,12 @@ export async function startApplication(setup: TestSetup = {}): Promise<TestAppli
     providers: setup.providers ?? [],
   }).compile();
   const app = testing.createNestApplication<INestApplication<App>>({ logger: setup.logger ?? ['error', 'warn'] });
-  await app.listen(port, '127.0.0.1');
+  try {
+    await app.listen(port, '127.0.0.1');
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
   const payouts = app.get(PayoutService);
   const http = (): ReturnType<typeof request> => request(`http://127.0.0.1:${port}`);
   return {
