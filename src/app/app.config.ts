@@ -93,6 +93,8 @@ export function loadConfig(env: Environment): AppConfig {
     timeoutMs: number('ALIKASSA_TIMEOUT_MS'),
     leaseMs: number('ALIKASSA_LEASE_MS'),
     checkSchedule: schedule === undefined ? undefined : parseDurations(SCHEDULE, schedule),
+    onNotFound: read('ALIKASSA_ON_NOT_FOUND')?.trim() as AliKassaOptions['onNotFound'],
+    pauseMs: number('ALIKASSA_PAUSE_MS'),
     worker: concurrency === undefined ? undefined : { concurrency },
   };
   withSettingNames(settingNames, () => resolveOptions(alikassa));
@@ -135,6 +137,8 @@ const SETTING_NAMES: Readonly<Record<string, string>> = {
   timeoutMs: 'ALIKASSA_TIMEOUT_MS',
   leaseMs: 'ALIKASSA_LEASE_MS',
   checkSchedule: SCHEDULE,
+  onNotFound: 'ALIKASSA_ON_NOT_FOUND',
+  pauseMs: 'ALIKASSA_PAUSE_MS',
   'worker.concurrency': 'ALIKASSA_CONCURRENCY',
 };
 

@@ -6,7 +6,7 @@ import type { PayoutStore } from '../payouts/payout.store.js';
 const BATCH = 500;
 
 /** A job that is locked for longer is taken to be a dead worker's, unless the lease says so sooner. */
-const MAX_RUN_MS = 30_000;
+const MAX_RUN_MS = 10_000;
 
 /** Repairs what a dead worker left: expired leases, and what is overdue because its job is locked or lost. */
 export class SweepTask {
