@@ -2,7 +2,8 @@ import { Column, CreateDateColumn, Entity, PrimaryColumn, PrimaryGeneratedColumn
 import type { PayoutStatus } from './payout.status.js';
 
 /**
- * One payout. Read it freely; never write it: its status changes only in `PayoutStore.settle()`.
+ * One payout. Read it freely; never write it: its status changes only in `PayoutStore.settle()`. No column is updated by
+ * TypeORM, so that `save()` of an entity that has become stale writes nothing back.
  * Money is a decimal string. Columns that hold recipient data are encrypted and not selected unless asked for.
  */
 @Entity({ name: 'alikassa_payouts' })
@@ -11,111 +12,111 @@ export class Payout {
   id!: string;
 
   /** Order of creation; what the list is paged by. */
-  @Column({ type: 'bigint', generated: 'identity' })
+  @Column({ type: 'bigint', generated: 'identity', update: false })
   seq!: string;
 
   /** The merchant's id; unique. */
-  @Column({ name: 'order_id', type: 'varchar', length: 128 })
+  @Column({ name: 'order_id', type: 'varchar', length: 128, update: false })
   orderId!: string;
 
   /** Uuid of the paying account. */
-  @Column('uuid')
+  @Column({ type: 'uuid', update: false })
   account!: string;
 
-  @Column({ type: 'char', length: 3 })
+  @Column({ type: 'char', length: 3, update: false })
   currency!: string;
 
-  @Column({ type: 'numeric', precision: 11, scale: 2 })
+  @Column({ type: 'numeric', precision: 11, scale: 2, update: false })
   amount!: string;
 
-  @Column({ type: 'varchar', length: 100 })
+  @Column({ type: 'varchar', length: 100, update: false })
   service!: string;
 
   /** First six and last four digits of a card, last four of anything else. */
-  @Column({ name: 'number_masked', type: 'text' })
+  @Column({ name: 'number_masked', type: 'text', update: false })
   numberMasked!: string;
 
-  @Column({ type: 'text' })
+  @Column({ type: 'text', update: false })
   status!: PayoutStatus;
 
   /** Raised by every claim: the fencing token that a late writer no longer holds. */
-  @Column({ type: 'integer' })
+  @Column({ type: 'integer', update: false })
   attempt!: number;
 
   /** Raised by every change of the row; a change is conditional on it. */
-  @Column({ type: 'integer' })
+  @Column({ type: 'integer', update: false })
   revision!: number;
 
   /** By the database's clock; set while `sending`. */
-  @Column({ name: 'lease_until', type: 'timestamptz', nullable: true })
+  @Column({ name: 'lease_until', type: 'timestamptz', nullable: true, update: false })
   leaseUntil!: Date | null;
 
   /** True as soon as any attempt could have reached the provider, and never false again. */
-  @Column({ name: 'possibly_sent', type: 'boolean' })
+  @Column({ name: 'possibly_sent', type: 'boolean', update: false })
   possiblySent!: boolean;
 
   /** The provider's id, every digit. */
-  @Column({ name: 'provider_id', type: 'bigint', nullable: true })
+  @Column({ name: 'provider_id', type: 'bigint', nullable: true, update: false })
   providerId!: string | null;
 
-  @Column({ name: 'payment_amount', type: 'numeric', nullable: true })
+  @Column({ name: 'payment_amount', type: 'numeric', nullable: true, update: false })
   paymentAmount!: string | null;
 
-  @Column({ name: 'commission_amount', type: 'numeric', nullable: true })
+  @Column({ name: 'commission_amount', type: 'numeric', nullable: true, update: false })
   commissionAmount!: string | null;
 
-  @Column({ name: 'is_partial_payment', type: 'boolean', nullable: true })
+  @Column({ name: 'is_partial_payment', type: 'boolean', nullable: true, update: false })
   isPartialPayment!: boolean | null;
 
   /** Why a person should look; null while nobody needs to. */
-  @Column({ type: 'text', nullable: true })
+  @Column({ type: 'text', nullable: true, update: false })
   attention!: string | null;
 
   /** Since when the documented 400 stands against the payout. */
-  @Column({ name: 'refused_at', type: 'timestamptz', nullable: true })
+  @Column({ name: 'refused_at', type: 'timestamptz', nullable: true, update: false })
   refusedAt!: Date | null;
 
   /** Attempts in a row that were proven never sent. */
-  @Column({ name: 'unsent_count', type: 'integer' })
+  @Column({ name: 'unsent_count', type: 'integer', update: false })
   unsentCount!: number;
 
-  @Column({ name: 'not_found_count', type: 'integer' })
+  @Column({ name: 'not_found_count', type: 'integer', update: false })
   notFoundCount!: number;
 
-  @Column({ name: 'not_found_since', type: 'timestamptz', nullable: true })
+  @Column({ name: 'not_found_since', type: 'timestamptz', nullable: true, update: false })
   notFoundSince!: Date | null;
 
   /** Status calls made since the payout last changed its status. */
-  @Column({ name: 'check_count', type: 'integer' })
+  @Column({ name: 'check_count', type: 'integer', update: false })
   checkCount!: number;
 
   /** When the next job of this payout is due; the sweep repairs what is overdue. */
-  @Column({ name: 'due_at', type: 'timestamptz', nullable: true })
+  @Column({ name: 'due_at', type: 'timestamptz', nullable: true, update: false })
   dueAt!: Date | null;
 
-  @CreateDateColumn({ name: 'created_at', type: 'timestamptz' })
+  @CreateDateColumn({ name: 'created_at', type: 'timestamptz', update: false })
   createdAt!: Date;
 
-  @Column({ name: 'updated_at', type: 'timestamptz' })
+  @Column({ name: 'updated_at', type: 'timestamptz', update: false })
   updatedAt!: Date;
 
-  @Column({ name: 'settled_at', type: 'timestamptz', nullable: true })
+  @Column({ name: 'settled_at', type: 'timestamptz', nullable: true, update: false })
   settledAt!: Date | null;
 
   /** Key of the ring under which the next three columns were made. */
-  @Column({ name: 'key_id', type: 'varchar', length: 32, select: false })
+  @Column({ name: 'key_id', type: 'varchar', length: 32, select: false, update: false })
   keyId!: string;
 
   /** The request body, encrypted: IV, tag, ciphertext. Null once it was erased. */
-  @Column({ name: 'recipient_ciphertext', type: 'bytea', nullable: true, select: false })
+  @Column({ name: 'recipient_ciphertext', type: 'bytea', nullable: true, select: false, update: false })
   recipientCiphertext!: Buffer | null;
 
   /** HMAC of the recipient's number, for search. */
-  @Column({ name: 'number_fingerprint', type: 'bytea', select: false })
+  @Column({ name: 'number_fingerprint', type: 'bytea', select: false, update: false })
   numberFingerprint!: Buffer;
 
   /** HMAC of the whole content: what a repeated create is compared with. */
-  @Column({ name: 'content_fingerprint', type: 'bytea', select: false })
+  @Column({ name: 'content_fingerprint', type: 'bytea', select: false, update: false })
   contentFingerprint!: Buffer;
 }
 
@@ -125,30 +126,30 @@ export class PayoutEvent {
   @PrimaryGeneratedColumn({ type: 'bigint' })
   id!: string;
 
-  @Column({ name: 'payout_id', type: 'uuid' })
+  @Column({ name: 'payout_id', type: 'uuid', update: false })
   payoutId!: string;
 
   /** What happened, e.g. `created`, `claimed`, `submission`, `check`, `notification`, `person`, `lease_expired`. */
-  @Column({ type: 'text' })
+  @Column({ type: 'text', update: false })
   type!: string;
 
-  @Column({ name: 'from_status', type: 'text', nullable: true })
+  @Column({ name: 'from_status', type: 'text', nullable: true, update: false })
   fromStatus!: PayoutStatus | null;
 
-  @Column({ name: 'to_status', type: 'text' })
+  @Column({ name: 'to_status', type: 'text', update: false })
   toStatus!: PayoutStatus;
 
-  @Column({ type: 'integer' })
+  @Column({ type: 'integer', update: false })
   attempt!: number;
 
   /** The person or token behind it; null for the machine. */
-  @Column({ type: 'text', nullable: true })
+  @Column({ type: 'text', nullable: true, update: false })
   actor!: string | null;
 
   /** The evidence, without anything about the recipient. */
-  @Column({ type: 'jsonb' })
+  @Column({ type: 'jsonb', update: false })
   detail!: Record<string, unknown>;
 
-  @CreateDateColumn({ name: 'created_at', type: 'timestamptz' })
+  @CreateDateColumn({ name: 'created_at', type: 'timestamptz', update: false })
   createdAt!: Date;
 }
