@@ -1,0 +1,102 @@
+import net, { type AddressInfo } from 'node:net';
+import { CrashedPayout } from '../helpers/crash.js';
+import { closedGate } from '../helpers/gate.js';
+import { until } from '../helpers/until.js';
+
+let payout: CrashedPayout;
+beforeEach(async () => (payout = await CrashedPayout.prepare()));
+afterEach(async () => payout.end());
+
+it("1: killed before the create commits -> no row; the client's repeat makes exactly one", async () => {
+  const gate = await closedGate(
+    payout.surroundings.database,
+    'TRIGGER wait_here BEFORE INSERT ON alikassa_payouts FOR EACH ROW',
+  );
+  await payout.start();
+  const answer = payout.create();
+  await gate.reached();
+  await payout.kill();
+  await gate.terminate();
+  expect([await answer, await payout.rows()]).toEqual([0, []]);
+  await gate.open();
+  await payout.start();
+  expect([await payout.create(), await payout.create()]).toEqual([201, 200]);
+  await payout.untilStatus('paid');
+  expect([(await payout.rows()).length, payout.accepted]).toEqual([1, 1]);
+});
+
+it('2: killed after the create was committed, before the job starts -> sent once after restart', async () => {
+  // The worker has fetched the job, so it stays locked by the dead; the payout itself is not taken yet.
+  const gate = await closedGate(
+    payout.surroundings.database,
+    "TRIGGER wait_here BEFORE UPDATE ON alikassa_payouts FOR EACH ROW WHEN (NEW.status = 'sending')",
+  );
+  await payout.start();
+  expect(await payout.create()).toBe(201);
+  await gate.reached();
+  await payout.kill();
+  await gate.terminate();
+  await gate.open();
+  const { rows } = await payout.surroundings.database.pool.query(
+    "SELECT 1 FROM alikassa_worker.jobs WHERE task_identifier = 'alikassa_submit' AND locked_at IS NOT NULL",
+  );
+  expect([rows.length, (await payout.row()).status]).toEqual([1, 'queued']);
+  await payout.start();
+  await payout.untilStatus('paid');
+  expect(payout.accepted).toBe(1);
+  expect(await payout.history()).toEqual(expect.not.arrayContaining(['lease_expired: unknown']));
+});
+
+it('3: killed after `sending` was committed, before the socket opens -> unknown, then the true state', async () => {
+  const { database, simulator } = payout.surroundings;
+  const gate = await closedGate(
+    database,
+    "TRIGGER wait_here BEFORE UPDATE ON alikassa_payouts FOR EACH ROW WHEN (NEW.status = 'sending')",
+  );
+  await payout.start();
+  await payout.create();
+  await gate.reached();
+  // This lock is granted when the claim has committed, and the worker reads the row again before it sends.
+  const locker = await database.pool.connect();
+  await locker.query('BEGIN');
+  const locked = locker.query('LOCK TABLE alikassa_payouts IN ACCESS EXCLUSIVE MODE');
+  await until(async () => {
+    const sql = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted";
+    return (await database.pool.query(sql)).rowCount === 1;
+  });
+  await gate.open();
+  await locked;
+  expect((await locker.query('SELECT status FROM alikassa_payouts')).rows).toEqual([{ status: 'sending' }]);
+  await until(async () => {
+    const sql = "SELECT 1 FROM pg_locks WHERE mode = 'AccessShareLock' AND NOT granted";
+    return ((await database.pool.query(sql)).rowCount ?? 0) > 0;
+  });
+  await payout.kill();
+  expect(simulator.requests).toEqual([]);
+  await locker.query('ROLLBACK');
+  locker.release();
+  await payout.expectHeldForAPerson();
+});
+
+it.each([
+  ['4: killed when TCP is connected -> unknown, then the true state', Buffer.alloc(0)],
+  // The head of a server's handshake record, and nothing of what it announces.
+  ['5: killed in the TLS handshake -> unknown, then the true state', Buffer.from('160303007a0200007603', 'hex')],
+])('%s', async (_name, firstBytes) => {
+  const sockets = new Set<net.Socket>();
+  let isReached = false;
+  const server = net.createServer((socket) => {
+    sockets.add(socket.on('error', () => undefined));
+    // The client's hello shows that it is connected; what is written back shows it where the handshake is.
+    socket.once('data', () => socket.write(firstBytes, () => (isReached = true)));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await payout.start(`https://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  await payout.create();
+  await until(() => isReached);
+  expect((await payout.row()).status).toBe('sending');
+  await payout.kill();
+  for (const socket of sockets) socket.destroy();
+  await new Promise((resolve) => server.close(resolve));
+  await payout.expectHeldForAPerson();
+});
