@@ -63,7 +63,12 @@ export interface AliKassaOptions {
    * are sent again; only safe if the provider refuses an order_id that it knows, which it does not promise.
    */
   onNotFound?: 'hold' | 'resubmit';
-  /** Attempts proven never sent, or resubmissions, before the payout is held with `attention`. Default 10. */
+  /** With `resubmit`: attempts that may have been sent before the payout is held all the same. Default 5. */
+  maxResubmissions?: number;
+  /**
+   * Attempts proven never sent before the payout is held with `attention`. Their pause doubles up to 5 minutes, so the
+   * default, 400, outlasts an outage of more than a day.
+   */
   maxUnsentAttempts?: number;
   /**
    * After 401, 403 or 429 nothing of the account is sent for this long, then one payout tries; doubles up to 16 times
@@ -112,7 +117,8 @@ export function resolveOptions(options: AliKassaOptions): ResolvedOptions {
     rejectAfterNotFound: positive('rejectAfterNotFound', options.rejectAfterNotFound ?? 2),
     rejectAfterMs: positive('rejectAfterMs', options.rejectAfterMs ?? 120_000),
     onNotFound: checkedOnNotFound(options.onNotFound),
-    maxUnsentAttempts: positive('maxUnsentAttempts', options.maxUnsentAttempts ?? 10),
+    maxUnsentAttempts: positive('maxUnsentAttempts', options.maxUnsentAttempts ?? 400),
+    maxResubmissions: positive('maxResubmissions', options.maxResubmissions ?? 5),
     pauseMs: positive('pauseMs', options.pauseMs ?? 60_000),
     worker: {
       enabled: options.worker?.enabled ?? true,

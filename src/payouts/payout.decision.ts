@@ -30,6 +30,7 @@ export type DecisionPolicy = Pick<
   | 'rejectAfterMs'
   | 'onNotFound'
   | 'maxUnsentAttempts'
+  | 'maxResubmissions'
   | 'pauseMs'
 >;
 
@@ -188,7 +189,8 @@ function notFound(payout: Payout, detail: Record<string, unknown>, policy: Decis
   if (payout.status === 'unknown' && payout.refusedAt && isConfirmed) {
     return { to: 'rejected', set, next: null, event: { type: 'check', detail } };
   }
-  const mayResubmit = policy.onNotFound === 'resubmit' && payout.attempt < policy.maxUnsentAttempts;
+  const maybeSent = payout.attempt - payout.unsentCount;
+  const mayResubmit = policy.onNotFound === 'resubmit' && maybeSent < policy.maxResubmissions;
   if (payout.status === 'unknown' && isConfirmed && mayResubmit) {
     return {
       to: 'queued',

@@ -70,7 +70,7 @@ describe('a payout that may have been sent, and that the provider does not know'
 
     it('is held after as many attempts as are allowed', async () => {
       const provider = await losing(100);
-      const options = { onNotFound: 'resubmit', baseUrl: provider.baseUrl, maxUnsentAttempts: 2 } as const;
+      const options = { onNotFound: 'resubmit', baseUrl: provider.baseUrl, maxResubmissions: 2 } as const;
       const host = await startApplication({ options });
       const { body } = await host
         .http()

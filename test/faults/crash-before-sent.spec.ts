@@ -48,33 +48,11 @@ it('2: killed after the create was committed, before the job starts -> sent once
 });
 
 it('3: killed after `sending` was committed, before the socket opens -> unknown, then the true state', async () => {
-  const { database, simulator } = payout.surroundings;
-  const gate = await closedGate(
-    database,
-    "TRIGGER wait_here BEFORE UPDATE ON alikassa_payouts FOR EACH ROW WHEN (NEW.status = 'sending')",
-  );
   await payout.start();
-  await payout.create();
-  await gate.reached();
-  // This lock is granted when the claim has committed, and the worker reads the row again before it sends.
-  const locker = await database.pool.connect();
-  await locker.query('BEGIN');
-  const locked = locker.query('LOCK TABLE alikassa_payouts IN ACCESS EXCLUSIVE MODE');
-  await until(async () => {
-    const sql = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted";
-    return (await database.pool.query(sql)).rowCount === 1;
-  });
-  await gate.open();
-  await locked;
-  expect((await locker.query('SELECT status FROM alikassa_payouts')).rows).toEqual([{ status: 'sending' }]);
-  await until(async () => {
-    const sql = "SELECT 1 FROM pg_locks WHERE mode = 'AccessShareLock' AND NOT granted";
-    return ((await database.pool.query(sql)).rowCount ?? 0) > 0;
-  });
+  const unlock = await payout.stopBeforeSending();
   await payout.kill();
-  expect(simulator.requests).toEqual([]);
-  await locker.query('ROLLBACK');
-  locker.release();
+  expect(payout.surroundings.simulator.requests).toEqual([]);
+  await unlock();
   await payout.expectHeldForAPerson();
 });
 

@@ -1,4 +1,5 @@
-import { prepare, type TestSurroundings } from './application.js';
+import { freePort, prepare, type TestSurroundings } from './application.js';
+import { closedGate } from './gate.js';
 import { startHostProcess, type HostProcess } from './host.js';
 import { payload } from './payload.js';
 import { until } from './until.js';
@@ -6,6 +7,7 @@ import { until } from './until.js';
 /** One payout whose process is killed on the way, and another process that takes over. */
 export class CrashedPayout {
   private process?: HostProcess;
+  private isDetached = false;
 
   private constructor(readonly surroundings: TestSurroundings) {}
 
@@ -15,12 +17,55 @@ export class CrashedPayout {
 
   /** Starts a process. @param baseUrl of the provider, if it is not the simulator itself. */
   async start(baseUrl = this.surroundings.simulator.url, env: Record<string, string> = {}): Promise<void> {
-    const { database, options, port } = this.surroundings;
+    const { database, options, port: first } = this.surroundings;
+    // The process before it may still be there, stopped.
+    const port = this.isDetached ? await freePort() : first;
     this.process = await startHostProcess({ databaseUrl: database.url, port, options: { ...options, baseUrl }, env });
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     await this.process?.kill(signal);
+  }
+
+  /** Leaves the process to the caller, so that another one can be started beside it. */
+  detach(): HostProcess {
+    const { process } = this;
+    if (!process) throw new Error('There is no process.');
+    this.process = undefined;
+    this.isDetached = true;
+    return process;
+  }
+
+  /**
+   * Brings the payout to the moment after `sending` was committed and before its socket opens: the worker reads the row
+   * again before it sends, and waits there for a lock that was granted as the claim committed.
+   * @returns gives the lock back.
+   */
+  async stopBeforeSending(): Promise<() => Promise<void>> {
+    const { database } = this.surroundings;
+    const isWaiting = async (mode: string): Promise<boolean> => {
+      const sql = `SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+        WHERE datname = current_database() AND mode = $1 AND NOT granted`;
+      return ((await database.pool.query(sql, [mode])).rowCount ?? 0) > 0;
+    };
+    const gate = await closedGate(
+      database,
+      "TRIGGER wait_here BEFORE UPDATE ON alikassa_payouts FOR EACH ROW WHEN (NEW.status = 'sending')",
+    );
+    await this.create();
+    await gate.reached();
+    const locker = await database.pool.connect();
+    await locker.query('BEGIN');
+    const locked = locker.query('LOCK TABLE alikassa_payouts IN ACCESS EXCLUSIVE MODE');
+    await until(() => isWaiting('AccessExclusiveLock'));
+    await gate.open();
+    await locked;
+    expect((await locker.query('SELECT status FROM alikassa_payouts')).rows).toEqual([{ status: 'sending' }]);
+    await until(() => isWaiting('AccessShareLock'));
+    return async () => {
+      await locker.query('ROLLBACK');
+      locker.release();
+    };
   }
 
   /** Asks for the payout, as a client that repeats itself would. @returns the HTTP status, 0 if the process died. */
@@ -54,6 +99,10 @@ export class CrashedPayout {
 
   async untilStatus(status: string): Promise<void> {
     await until(async () => (await this.rows())[0]?.status === status);
+  }
+
+  async revision(): Promise<unknown> {
+    return (await this.surroundings.database.pool.query('SELECT revision FROM alikassa_payouts')).rows[0];
   }
 
   /** Changes of status, oldest first. */

@@ -14,6 +14,7 @@ const POLICY: DecisionPolicy = {
   rejectAfterNotFound: 2,
   rejectAfterMs: 120_000,
   onNotFound: 'hold',
+  maxResubmissions: 5,
   pauseMs: 60_000,
   maxUnsentAttempts: 3,
 };
