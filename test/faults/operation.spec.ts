@@ -1,0 +1,266 @@
+import { randomBytes } from 'node:crypto';
+import net from 'node:net';
+import type { PayoutDto } from '../../src/payouts/payout.dto.js';
+import { prepare, freePort, startApplication, type TestSurroundings } from '../helpers/application.js';
+import { CrashedPayout } from '../helpers/crash.js';
+import { startHostProcess } from '../helpers/host.js';
+import { payload } from '../helpers/payload.js';
+import { until } from '../helpers/until.js';
+
+const HOUR = 3_600_000;
+/** Loaded before everything else: the process's clock is off. */
+const clockOffBy = (ms: number): Record<string, string> => ({
+  NODE_OPTIONS: `--import "data:text/javascript,${encodeURIComponent(`
+    const Real = Date;
+    globalThis.Date = class extends Real {
+      constructor(...parts) { if (parts.length) super(...parts); else super(Real.now() + ${ms}); }
+      static now() { return Real.now() + ${ms}; }
+    };`)}"`,
+});
+
+describe('SIGTERM, and clocks', () => {
+  let payout: CrashedPayout;
+  beforeEach(async () => (payout = await CrashedPayout.prepare()));
+  afterEach(async () => payout.end());
+
+  it('98: SIGTERM with requests in flight -> drained, none cut', async () => {
+    let release = (): void => undefined;
+    const hold = new Promise<void>((resolve) => (release = resolve));
+    const { simulator, database } = payout.surroundings;
+    simulator.script({ on: 'payout', hold, notification: 'lost' });
+    await payout.start();
+    await payout.create();
+    await until(() => payout.accepted === 1);
+    const draining = payout.detach();
+    const ended = draining.kill('SIGTERM');
+    // It fetches no more jobs, and waits for the one that is under way.
+    await until(async () => {
+      const sql = "SELECT 1 FROM pg_stat_activity WHERE query ~ '^LISTEN' AND datname = current_database()";
+      return (await database.pool.query(sql)).rowCount === 0;
+    });
+    expect((await payout.row()).status).toBe('sending');
+    release();
+    await ended;
+    expect((await payout.row()).status).toBe('wait');
+    expect(await payout.history()).toEqual(['created: queued', 'claimed: sending', 'submission: wait']);
+    expect(draining.output()).not.toMatch(/ERROR/);
+  });
+
+  it('101: the clock is off by an hour on one node -> leases hold, by the time of the database', async () => {
+    let release = (): void => undefined;
+    const hold = new Promise<void>((resolve) => (release = resolve));
+    const { simulator, database } = payout.surroundings;
+    simulator.script({ on: 'payout', hold, notification: 'lost' });
+    await payout.start(simulator.url, clockOffBy(HOUR));
+    await payout.create();
+    await until(() => payout.accepted === 1);
+    const ahead = payout.detach();
+    // By a clock that is behind no lease would end; by one ahead this one has ended long ago. Both sweep.
+    await payout.start(simulator.url, clockOffBy(-HOUR));
+    const sweeps = async (): Promise<number> => {
+      const { rows } = await database.pool.query<{ n: number }>(
+        "SELECT n_tup_ins::int AS n FROM pg_stat_user_tables WHERE relname = '_private_jobs'",
+      );
+      return rows[0]?.n ?? 0;
+    };
+    const before = await sweeps();
+    await until(async () => (await sweeps()) > before + 2);
+    expect((await payout.row()).status).toBe('sending');
+    // The lease runs out only now, and the node whose clock is behind says so.
+    await ahead.kill('SIGKILL');
+    await payout.untilStatus('paid');
+    release();
+    expect(await payout.history()).toEqual([
+      'created: queued',
+      'claimed: sending',
+      'lease_expired: unknown',
+      'check: paid',
+    ]);
+    const { rows } = await database.pool.query(
+      `SELECT (lease.created_at - claim.created_at) >= interval '3.5 s' AS in_time FROM alikassa_payout_events lease
+       JOIN alikassa_payout_events claim ON claim.type = 'claimed' AND lease.type = 'lease_expired'`,
+    );
+    expect(rows).toEqual([{ in_time: true }]);
+  });
+});
+
+describe('versions, keys and outages', () => {
+  let surroundings: TestSurroundings;
+  const stops: (() => Promise<void>)[] = [];
+  afterEach(async () => {
+    for (const stop of stops.splice(0).reverse()) await stop();
+    await surroundings.stop();
+  });
+  const query = async (sql: string): Promise<Record<string, unknown>[]> =>
+    (await surroundings.database.pool.query<Record<string, unknown>>(sql)).rows;
+  async function host(setup: Parameters<typeof startApplication>[0] = {}) {
+    const node = await startApplication({ surroundings, port: surroundings.port, ...setup });
+    stops.push(() => node.stop());
+    return node;
+  }
+
+  it('99: an old and a new version side by side -> each does its own, neither breaks the other', async () => {
+    // What a later version may do to a database that this one still works on: more columns and tables, jobs of tasks
+    // and payloads that this one does not know, events of another type. It cannot show what a later one will really do.
+    surroundings = await prepare();
+    await query(`
+      ALTER TABLE alikassa_payouts ADD COLUMN later text DEFAULT 'x';
+      ALTER TABLE alikassa_payout_events ADD COLUMN later jsonb;
+      CREATE TABLE alikassa_later (id int)`);
+    const process = await startHostProcess({
+      databaseUrl: surroundings.database.url,
+      port: await freePort(),
+      options: surroundings.options,
+    });
+    stops.push(() => process.kill('SIGTERM'));
+    const node = await host();
+    await query("SELECT alikassa_worker.add_job('alikassa_later', '{}')");
+    const { body } = await node
+      .http()
+      .post('/alikassa/payouts')
+      .send(payload({ order_id: 'both', amount: '2.04' }));
+    const { id } = await node.until((body as PayoutDto).id, 'wait');
+    await query(`INSERT INTO alikassa_payout_events (payout_id, type, from_status, to_status, attempt, later)
+      VALUES ('${id}', 'later', 'wait', 'wait', 1, '{}')`);
+    for (const task of ['submit', 'check']) {
+      await query(`SELECT alikassa_worker.add_job('alikassa_${task}', '{"payoutId": "${id}", "later": true}')`);
+    }
+    await surroundings.simulator.settle('both', 'paid');
+    await node.until(id, 'paid');
+    const shown = (await (await fetch(`${process.url}/alikassa/payouts/${id}/events`)).json()) as {
+      data: { type: string }[];
+    };
+    expect(shown.data.map(({ type }) => type)).toContain('later');
+    await until(
+      async () =>
+        (await query("SELECT 1 FROM alikassa_worker.jobs WHERE task_identifier ~ 'submit|check'")).length === 0,
+    );
+    // Its task waits for a process that knows it.
+    expect(await query("SELECT attempts FROM alikassa_worker.jobs WHERE task_identifier = 'alikassa_later'")).toEqual([
+      { attempts: 0 },
+    ]);
+    expect(surroundings.simulator.accepted('both')).toBe(1);
+  });
+
+  it('100: key rotation with payouts in flight -> what was sealed by the old key is sent, and repeats are known', async () => {
+    surroundings = await prepare();
+    const [oldKey, newKey] = ['old', 'new'].map((id) => ({ id, key: randomBytes(32).toString('base64') }));
+    const accepting = await host({
+      port: await freePort(),
+      options: { encryptionKeys: [oldKey!], worker: { enabled: false } },
+    });
+    const order = payload({ order_id: 'sealed-by-old' });
+    const sealed = (await accepting.http().post('/alikassa/payouts').send(order)).body as PayoutDto;
+
+    // Only the new key: the payout cannot be read, so it is held, and nothing is sent.
+    const blind = await startApplication({ surroundings, options: { encryptionKeys: [newKey!] } });
+    await until(async () => (await accepting.payouts.find(sealed.id)).attention === 'recipient_unreadable');
+    expect(surroundings.simulator.requests).toEqual([]);
+    await blind.stop();
+
+    const rotated = await host({ options: { encryptionKeys: [newKey!, oldKey!] } });
+    expect((await rotated.http().post('/alikassa/payouts').send(order)).status).toBe(200);
+    expect(
+      (
+        await rotated
+          .http()
+          .post('/alikassa/payouts')
+          .send({ ...order, amount: '13.00' })
+      ).status,
+    ).toBe(409);
+    await rotated.payouts.resolve(sealed.id, { outcome: 'resubmit', reason: 'the key is back' });
+    await rotated.until(sealed.id, 'paid');
+    const fresh = (
+      await rotated
+        .http()
+        .post('/alikassa/payouts')
+        .send(payload({ order_id: 'sealed-by-new' }))
+    ).body as PayoutDto;
+    await rotated.until(fresh.id, 'paid');
+    expect(await query('SELECT order_id, key_id FROM alikassa_payouts ORDER BY seq')).toEqual([
+      { order_id: 'sealed-by-old', key_id: 'old' },
+      { order_id: 'sealed-by-new', key_id: 'new' },
+    ]);
+    expect(['sealed-by-old', 'sealed-by-new'].map((id) => surroundings.simulator.accepted(id))).toEqual([1, 1]);
+  });
+
+  it('102: the provider is down for 24 h -> all are unknown or queued, then all settle', async () => {
+    surroundings = await prepare();
+    const { simulator } = surroundings;
+    simulator.script({ on: 'payout', notification: 'lost', times: 6 });
+    // The provider's address: nobody listens there until it is back.
+    const port = await freePort();
+    const node = await host({
+      options: { baseUrl: `http://127.0.0.1:${port}`, checkSchedule: [200], maxUnsentAttempts: 400 },
+    });
+    const ids: string[] = [];
+    for (let i = 0; i < 6; i++) {
+      const { body } = await node
+        .http()
+        .post('/alikassa/payouts')
+        .send(payload({ order_id: `outage-${i}` }));
+      ids.push((body as PayoutDto).id);
+    }
+    await until(async () => (await query('SELECT 1 FROM alikassa_payouts WHERE unsent_count > 0')).length === 6);
+    // Two of them were accepted just before, their answers lost with the provider: that is how they look then.
+    const relay = await listen(port, simulator.url, { isAnswering: false });
+    await until(() => simulator.accepted('outage-0') + simulator.accepted('outage-1') === 2);
+    await relay.close();
+    await until(async () => (await query("SELECT 1 FROM alikassa_payouts WHERE status = 'sending'")).length === 0);
+    // A day passes: everything is a day older.
+    await query(
+      `UPDATE alikassa_payouts SET created_at = created_at - interval '24 h', due_at = due_at - interval '24 h'`,
+    );
+    await until(async () => (await query("SELECT 1 FROM alikassa_payouts WHERE attention = 'overdue'")).length > 0);
+    const statuses = await query('SELECT DISTINCT status FROM alikassa_payouts');
+    expect(
+      statuses.map(({ status }) => status).filter((status) => status !== 'queued' && status !== 'unknown'),
+    ).toEqual([]);
+    const back = await listen(port, simulator.url, { isAnswering: true });
+    for (const id of ids) await node.until(id, 'paid');
+    for (let i = 0; i < 6; i++) expect(simulator.accepted(`outage-${i}`)).toBe(1);
+    await back.close();
+  });
+
+  it('103: retries used up -> held with attention, never `fail`', async () => {
+    surroundings = await prepare();
+    const port = await freePort();
+    const node = await host({ options: { baseUrl: `http://127.0.0.1:${port}`, maxUnsentAttempts: 2 } });
+    const { body } = await node
+      .http()
+      .post('/alikassa/payouts')
+      .send(payload({ order_id: 'used-up' }));
+    const { id } = body as PayoutDto;
+    await until(async () => (await node.payouts.find(id)).attention === 'retries_used_up');
+    expect(await node.payouts.find(id)).toMatchObject({ status: 'queued', attempt: 2, possiblySent: false });
+    const relay = await listen(port, surroundings.simulator.url, { isAnswering: true });
+    // The sweep leaves it alone, though it is there again.
+    await query('UPDATE alikassa_payouts SET due_at = now()');
+    await until(async () => (await query("SELECT 1 FROM alikassa_worker.jobs WHERE key ~ 'submit'")).length === 0);
+    expect(surroundings.simulator.requests).toEqual([]);
+    await node.payouts.resolve(id, { outcome: 'resubmit', reason: 'the network is mended' });
+    await node.until(id, 'paid');
+    expect(surroundings.simulator.accepted('used-up')).toBe(1);
+    await relay.close();
+  });
+});
+
+/** The provider at a port of the test's choice; without answers, what it is asked is accepted and lost on the way back. */
+async function listen(port: number, targetUrl: string, { isAnswering }: { isAnswering: boolean }) {
+  const target = new URL(targetUrl);
+  const sockets = new Set<net.Socket>();
+  const server = net.createServer((client) => {
+    const provider = net.connect(Number(target.port), target.hostname);
+    for (const socket of [client, provider]) sockets.add(socket.on('error', () => undefined));
+    client.pipe(provider);
+    if (isAnswering) provider.pipe(client);
+    else provider.on('data', () => client.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  return {
+    close: async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
