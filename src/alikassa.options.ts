@@ -41,6 +41,8 @@ export interface AliKassaOptions {
   digest?: SignatureDigest;
   /** Default `https://api-merchant.alikassa.com`. */
   baseUrl?: string;
+  /** Certificate authorities that the provider's certificate is checked by, instead of Node's own. PEM. */
+  ca?: string | Buffer;
   /** Ring for recipients' data; the first key is active, the others only decrypt. */
   encryptionKeys: EncryptionKey[];
   /** Sent as `notification_endpoint_url` where a payout names no endpoint of its own. */
@@ -79,8 +81,8 @@ export interface AliKassaOptions {
 }
 
 /** The options with every default filled in. */
-export type ResolvedOptions = Required<Omit<AliKassaOptions, 'notificationUrl' | 'passphrase' | 'worker'>> &
-  Pick<AliKassaOptions, 'notificationUrl' | 'passphrase'> & { worker: Required<WorkerOptions> };
+export type ResolvedOptions = Required<Omit<AliKassaOptions, 'ca' | 'notificationUrl' | 'passphrase' | 'worker'>> &
+  Pick<AliKassaOptions, 'ca' | 'notificationUrl' | 'passphrase'> & { worker: Required<WorkerOptions> };
 
 export const DEFAULT_BASE_URL = 'https://api-merchant.alikassa.com';
 export const DEFAULT_CHECK_SCHEDULE: readonly number[] = [10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000];

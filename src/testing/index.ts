@@ -2,5 +2,11 @@ export { AliKassaSimulator, type SeenRequest, type SimulatorOptions } from './si
 export type { SimulatedAccount, SimulatedPayout } from './simulator.ledger.js';
 export type { NotificationParameters } from './simulator.notifier.js';
 export { rulesByAmount, type SimulatedFate, type SimulatorRules } from './simulator.rules.js';
-export type { ScriptedFault, SimulatedEndpoint } from './simulator.script.js';
+export type {
+  ConnectionEnd,
+  ConnectionFault,
+  RequestFault,
+  ScriptedFault,
+  SimulatedEndpoint,
+} from './simulator.script.js';
 export { generateTestKeys, type TestKeys } from './test-keys.js';

@@ -1,13 +1,13 @@
 import { createPublicKey } from 'node:crypto';
-import http, { type IncomingMessage, type ServerResponse } from 'node:http';
-import https from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { json, reply, sendFaulty, type Answer } from './simulator.answer.js';
+import { SimulatorConnections } from './simulator.connections.js';
 import { fromCents, SimulatorLedger, type SimulatedAccount, type SimulatedPayout } from './simulator.ledger.js';
 import { SimulatorNotifier, type NotificationParameters } from './simulator.notifier.js';
 import { checkRequest, createErrors, type FieldErrors, type RequestCheck } from './simulator.requests.js';
 import { rulesByAmount, type SimulatedFate, type SimulatorRules } from './simulator.rules.js';
-import { SimulatorScript, type ScriptedFault, type SimulatedEndpoint } from './simulator.script.js';
+import { SimulatorScript, type RequestFault, type ScriptedFault, type SimulatedEndpoint } from './simulator.script.js';
 
 export interface SimulatorOptions {
   /** PEM: verifies the merchant's requests. */
@@ -40,12 +40,6 @@ export interface SeenRequest {
   httpStatus: number;
 }
 
-interface Answer {
-  status: number;
-  headers?: Record<string, string>;
-  body: string | Buffer;
-}
-
 const ENDPOINTS: Readonly<Record<string, SimulatedEndpoint>> = {
   '/v1/payout': 'payout',
   '/v1/payout/status': 'status',
@@ -62,11 +56,12 @@ export class AliKassaSimulator {
   private readonly ledger: SimulatorLedger;
   private readonly notifier: SimulatorNotifier;
   private readonly scripted = new SimulatorScript();
+  /** Of payouts that the status call does not find at first. */
+  private readonly visibleFrom = new Map<string, number>();
   private readonly stopping = new AbortController();
-  private readonly sockets = new Set<Socket>();
   private readonly check: RequestCheck;
   private readonly rules: SimulatorRules;
-  private server?: http.Server;
+  private connections?: SimulatorConnections;
 
   constructor(private readonly options: SimulatorOptions) {
     this.ledger = new SimulatorLedger(options.accounts);
@@ -89,33 +84,22 @@ export class AliKassaSimulator {
     const listener = (request: IncomingMessage, response: ServerResponse): void => {
       void this.serve(request, response).catch(() => response.destroy());
     };
-    const server = tls ? https.createServer(tls, listener) : http.createServer(listener);
-    server.on('connection', (socket: Socket) => {
-      this.sockets.add(socket);
-      socket.once('close', () => this.sockets.delete(socket));
-    });
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, host, resolve);
-    });
-    this.server = server;
+    const connections = new SimulatorConnections(listener, tls, () => this.scripted.takeConnection());
+    await connections.listen(port, host);
+    this.connections = connections;
     return this;
   }
 
   /** Ends every connection and every timer. */
   async stop(): Promise<void> {
     this.stopping.abort();
-    const { server } = this;
-    if (!server) return;
-    const closed = new Promise((resolve) => server.close(resolve));
-    for (const socket of this.sockets) socket.destroy();
-    await closed;
+    await this.connections?.close();
   }
 
   get url(): string {
-    if (!this.server) throw new TypeError('The simulator has no address before start().');
-    const { port } = this.server.address() as AddressInfo;
-    return `${this.options.tls ? 'https' : 'http'}://${this.options.host ?? '127.0.0.1'}:${port}`;
+    if (!this.connections) throw new TypeError('The simulator has no address before start().');
+    const { tls, host = '127.0.0.1' } = this.options;
+    return `${tls ? 'https' : 'http'}://${host}:${this.connections.port}`;
   }
 
   /** Payouts on the provider's books, by order_id. */
@@ -133,7 +117,7 @@ export class AliKassaSimulator {
     return this.ledger.accepted(orderId);
   }
 
-  /** Lets the next matching requests go wrong. */
+  /** Lets the next matching requests, or the next connections, go wrong. */
   script(fault: ScriptedFault): this {
     this.scripted.add(fault);
     return this;
@@ -165,12 +149,12 @@ export class AliKassaSimulator {
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const endpoint = ENDPOINTS[request.url ?? ''];
     const body = Buffer.concat((await request.toArray()) as Buffer[]);
-    if (!endpoint || request.method !== 'POST') return this.reply(response, { status: 404, body: '' });
+    if (!endpoint || request.method !== 'POST') return reply(response, { status: 404, body: '' });
     const checked = checkRequest(request.headers, body, this.check);
     if ('httpStatus' in checked) {
       if (checked.isForged) this.signatureFailures += 1;
       this.requests.push({ endpoint, httpStatus: checked.httpStatus });
-      return this.reply(response, json(checked.httpStatus, { message: checked.message }));
+      return reply(response, json(checked.httpStatus, { message: checked.message }));
     }
     const { account, fields } = checked;
     const orderId = typeof fields['order_id'] === 'string' ? fields['order_id'] : undefined;
@@ -184,17 +168,20 @@ export class AliKassaSimulator {
     await fault?.hold;
     if (fault?.stall) return;
     if (fault?.drop === 'after') return void request.socket.resetAndDestroy();
-    if (fault?.raw !== undefined) return void request.socket.end(fault.raw);
+    if (fault?.raw !== undefined) {
+      return sendFaulty(response, Buffer.from(fault.raw), fault.send ?? {}, this.stopping.signal);
+    }
     const answer = fault?.answer ? { body: '', ...fault.answer } : regular;
+    if (fault?.send) return sendFaulty(response, answer, fault.send, this.stopping.signal);
     seen.httpStatus = answer.status;
-    this.reply(response, answer);
+    reply(response, answer);
   }
 
   private async answerTo(
     endpoint: SimulatedEndpoint,
     fields: Record<string, unknown>,
     account: SimulatedAccount,
-    fault: ScriptedFault | undefined,
+    fault: RequestFault | undefined,
   ): Promise<Answer> {
     switch (endpoint) {
       case 'payout':
@@ -224,7 +211,7 @@ export class AliKassaSimulator {
   private async create(
     fields: Record<string, unknown>,
     account: SimulatedAccount,
-    fault: ScriptedFault | undefined,
+    fault: RequestFault | undefined,
   ): Promise<Answer> {
     const errors = createErrors(fields, account.currency);
     if (Object.keys(errors).length > 0) return invalid(errors);
@@ -245,6 +232,7 @@ export class AliKassaSimulator {
       card_mask: `${'*'.repeat(12)}${number.slice(-4)}`,
       notificationUrl: typeof url === 'string' ? url : null,
     });
+    if (fault?.invisibleForMs) this.visibleFrom.set(order_id, performance.now() + fault.invisibleForMs);
     if (fault?.notification === 'early') await this.finish(payout, fate, fault);
     else
       void sleep(this.options.settleAfterMs ?? 50, undefined, { signal: this.stopping.signal })
@@ -255,15 +243,16 @@ export class AliKassaSimulator {
     return json(200, { payment_status: 'wait', id: payout.id });
   }
 
-  private async finish(payout: SimulatedPayout, fate: SimulatedFate, fault: ScriptedFault | undefined): Promise<void> {
+  private async finish(payout: SimulatedPayout, fate: SimulatedFate, fault: RequestFault | undefined): Promise<void> {
     if (fate === 'hold' || payout.payment_status !== 'wait') return;
     const isPaid = fate === 'paid' || fate === 'partial' || fate === 'accept_then_500';
     this.ledger.settle(payout, isPaid ? 'paid' : (fate as 'cancel' | 'fail'), fate === 'partial');
     if (fault?.notification === 'lost') return;
+    if (fault?.notificationDelayMs) await sleep(fault.notificationDelayMs, undefined, { signal: this.stopping.signal });
     await this.notifyOf(payout, fault?.notification);
   }
 
-  private async notifyOf(payout: SimulatedPayout, how?: ScriptedFault['notification']): Promise<void> {
+  private async notifyOf(payout: SimulatedPayout, how?: RequestFault['notification']): Promise<void> {
     const url = this.urlOf(payout);
     if (!url) return;
     const parameters = this.notifier.parametersOf(payout);
@@ -273,6 +262,10 @@ export class AliKassaSimulator {
       return;
     }
     await this.notifier.deliver(url, query);
+    if (how === 'reordered') {
+      const older = { ...parameters, payment_status: 'wait', payment_amount: '0.00' };
+      await this.notifier.deliver(url, this.notifier.signedQuery(older));
+    }
     if (how === 'duplicate') await this.notifier.deliver(url, query);
   }
 
@@ -280,11 +273,15 @@ export class AliKassaSimulator {
     const key = 'id' in fields ? 'id' : 'order_id';
     const payout =
       key === 'id' ? this.ledger.byId(Number(fields['id'])) : this.ledger.payouts.get(String(fields['order_id']));
-    if (!payout || payout.account !== account.uuid.toLowerCase()) {
+    if (!payout || payout.account !== account.uuid.toLowerCase() || this.isInvisible(payout)) {
       return invalid({ [key]: [`The selected ${key} is invalid.`] });
     }
     const { notificationUrl: _, account: __, service, ...shown } = payout;
     return json(200, { ...shown, service_code: service, RRN: null });
+  }
+
+  private isInvisible({ order_id }: SimulatedPayout): boolean {
+    return performance.now() < (this.visibleFrom.get(order_id) ?? 0);
   }
 
   private urlOf(payout: SimulatedPayout): string | undefined {
@@ -296,15 +293,6 @@ export class AliKassaSimulator {
     if (!payout) throw new RangeError('The simulator has no payout of this order.');
     return payout;
   }
-
-  private reply(response: ServerResponse, { status, headers, body }: Answer): void {
-    response.writeHead(status, { 'content-type': 'application/json', ...headers });
-    response.end(body);
-  }
-}
-
-function json(status: number, body: object): Answer {
-  return { status, body: JSON.stringify(body) };
 }
 
 /** The documented 400 (PROVIDER.md, "Create a payout"). */
