@@ -23,7 +23,7 @@ export function reply(response: ServerResponse, { status, headers, body }: Answe
 export async function sendFaulty(
   response: ServerResponse,
   answer: Answer | Buffer,
-  { bytes, dripMs, then = 'close' }: NonNullable<RequestFault['send']>,
+  { bytes, dripMs, end = 'close' }: NonNullable<RequestFault['send']>,
   stopping: AbortSignal,
 ): Promise<void> {
   const { socket } = response.req;
@@ -37,7 +37,7 @@ export async function sendFaulty(
       await sleep(dripMs, undefined, { signal: stopping });
     }
   }
-  endConnection(socket, then);
+  endConnection(socket, end);
 }
 
 function rawAnswer({ status, headers, body }: Answer): Buffer {

@@ -46,7 +46,7 @@ export class SimulatorConnections {
     // A client that resets its connection is none of the simulator's troubles.
     socket.on('error', () => undefined);
     const fault = this.takeFault();
-    if (fault?.then) return endConnection(socket, fault.then);
+    if (fault?.end) return endConnection(socket, fault.end);
     this.serverFor(fault, socket).emit('connection', socket);
   }
 

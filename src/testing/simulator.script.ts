@@ -30,8 +30,8 @@ export interface RequestFault {
     bytes?: number;
     /** One byte at a time, so many milliseconds apart. */
     dripMs?: number;
-    /** And then. Default `close`. */
-    then?: ConnectionEnd;
+    /** How the connection ends after that. Default `close`. */
+    end?: ConnectionEnd;
   };
   /**
    * Create: what happens to the notification. `early` comes before the create is answered, `duplicate` twice, `lost`
@@ -50,7 +50,7 @@ export interface ConnectionFault {
   /** How many connections; default 1. */
   times?: number;
   /** Ends the connection as soon as it is accepted: with TLS, in the handshake. */
-  then?: ConnectionEnd;
+  end?: ConnectionEnd;
   /** TLS: ends the connection as soon as the handshake is done. */
   afterHandshake?: ConnectionEnd;
   /** TLS: shows this certificate instead of its own. PEM. */

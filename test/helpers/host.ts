@@ -9,6 +9,8 @@ export interface HostSetup {
   options: AliKassaOptions;
   /** Whether it has a handler for `paid`, which writes into the table `handled`. Default false. */
   hasHandler?: boolean;
+  /** Program that is started in place of Node, with Node's path and arguments as its own. */
+  wrapper?: string;
   /** Variables besides PATH. */
   env?: Record<string, string>;
 }
@@ -28,10 +30,11 @@ export interface HostProcess {
  * A whole application as a process of its own, on the built package: what is killed here is a real process.
  * @throws Error with its output if it ends before it listens.
  */
-export async function startHostProcess({ env, ...setup }: HostSetup): Promise<HostProcess> {
+export async function startHostProcess({ env, wrapper, ...setup }: HostSetup): Promise<HostProcess> {
   const child = fork(resolve('test/helpers/host.process.mjs'), {
     env: { PATH: process.env.PATH, ...env, ALIKASSA_TEST_HOST: JSON.stringify(setup) },
     execArgv: [],
+    ...(wrapper ? { execPath: wrapper } : {}),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   let output = '';
