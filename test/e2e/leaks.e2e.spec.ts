@@ -1,21 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { LoggerService } from '@nestjs/common';
 import type { PayoutDto } from '../../src/payouts/payout.dto.js';
 import { RUB, startApplication } from '../helpers/application.js';
-
-/** Everything that Nest is told to log, at every level. */
-class LogLines implements LoggerService {
-  readonly lines: string[] = [];
-  private readonly keep = (...parts: unknown[]): void => {
-    this.lines.push(parts.map((part) => (part instanceof Error ? (part.stack ?? '') : JSON.stringify(part))).join(' '));
-  };
-  log = this.keep;
-  error = this.keep;
-  warn = this.keep;
-  debug = this.keep;
-  verbose = this.keep;
-  fatal = this.keep;
-}
+import { LogLines } from '../helpers/log.lines.js';
 
 const CANARIES = { number: '4111111111111111', customer_first_name: 'Канарейкин', customer_phone: '79001112233' };
 

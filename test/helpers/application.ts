@@ -6,6 +6,7 @@ import { Test } from '@nestjs/testing';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import request from 'supertest';
 import type { App } from 'supertest/types.js';
+import type { DataSourceOptions } from 'typeorm';
 import { AliKassaModule, alikassaEntities } from '../../src/alikassa.module.js';
 import type { AliKassaOptions } from '../../src/alikassa.options.js';
 import type { PayoutDto, PayoutEventDto } from '../../src/payouts/payout.dto.js';
@@ -37,11 +38,17 @@ export interface TestApplication {
   stop(): Promise<void>;
 }
 
+export type PostgresSettings = Extract<DataSourceOptions, { type: 'postgres' }>;
+
 export interface TestSetup {
   options?: Partial<AliKassaOptions>;
   simulator?: Partial<SimulatorOptions>;
   /** Instead of new ones. */
   keys?: TestKeys;
+  /** Instead of a new one on the server that all tests share; `stop()` drops it too. */
+  database?: TestDatabase;
+  /** Settings of the application's DataSource beside its URL, or in place of it. */
+  dataSource?: Partial<PostgresSettings>;
   /** Nest's log, as lines; by default warnings and errors go to the console. */
   logger?: LoggerService;
   /** The host's own, e.g. with handlers. */
@@ -64,7 +71,7 @@ export interface TestSurroundings {
 
 export async function prepare(setup: TestSetup = {}): Promise<TestSurroundings> {
   const [database, keys, port] = await Promise.all([
-    createTestDatabase(),
+    setup.database ?? createTestDatabase(),
     setup.keys ?? generateTestKeys(),
     freePort(),
   ]);
@@ -109,7 +116,13 @@ export async function startApplication(setup: TestSetup = {}): Promise<TestAppli
   const options = setup.surroundings ? { ...surroundings.options, ...setup.options } : surroundings.options;
   const testing = await Test.createTestingModule({
     imports: [
-      TypeOrmModule.forRoot({ type: 'postgres', url: database.url, entities: alikassaEntities, retryAttempts: 0 }),
+      TypeOrmModule.forRoot({
+        type: 'postgres',
+        url: database.url,
+        entities: alikassaEntities,
+        retryAttempts: 0,
+        ...setup.dataSource,
+      }),
       AliKassaModule.forRoot({ ...options, guards: [NamedUserGuard] }),
     ],
     providers: setup.providers ?? [],

@@ -17,9 +17,8 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** A database of the caller's own, migrated. */
-export async function createTestDatabase(): Promise<TestDatabase> {
-  const serverUrl = process.env.ALIKASSA_TEST_SERVER_URL;
+/** A database of the caller's own, migrated: on the server that all tests share, or on another one. */
+export async function createTestDatabase(serverUrl = process.env.ALIKASSA_TEST_SERVER_URL): Promise<TestDatabase> {
   if (!serverUrl) throw new Error('ALIKASSA_TEST_SERVER_URL is not set: run the tests through jest.config.js');
   const name = `test_${randomBytes(6).toString('hex')}`;
   await onServer(serverUrl, async (client) => {
@@ -29,6 +28,8 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   });
   const url = serverUrl.replace(/[^/]*$/, name);
   const pool = new pg.Pool({ connectionString: url, max: 5, application_name: 'test' });
+  // A test may stop the server under it: the next query says so.
+  pool.on('error', () => undefined);
   return {
     url,
     pool,

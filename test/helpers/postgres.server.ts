@@ -1,0 +1,64 @@
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/app/embedded-postgres.js';
+import { isFree } from '../../src/app/free.port.js';
+import { createTestDatabase, type TestDatabase } from './database.js';
+import { eventually } from './eventually.js';
+
+/** Below the range that systems take ports of outgoing connections from: nobody takes it while the server is down. */
+const PORTS = { first: 20_000, count: 10_000 };
+
+export interface PostgresServer {
+  url: string;
+  /** A migrated database on it. */
+  createDatabase(): Promise<TestDatabase>;
+  /** Ends it in good order: every session is told (57P01), the data is on disk. */
+  stop(): Promise<void>;
+  /** Starts it again, on the same port and data. */
+  start(): Promise<void>;
+  /** SIGKILL of the postmaster: nobody is told anything. */
+  crash(): Promise<void>;
+  /** SIGKILL of one backend: the postmaster ends all others (57P02) and recovers. */
+  crashBackend(pid: number): void;
+  /** Ends it and removes its data. */
+  remove(): Promise<void>;
+}
+
+/** A Postgres of the test's own, to be stopped and killed. */
+export async function startPostgresServer(): Promise<PostgresServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'alikassa-server-'));
+  // As root the server runs as another user, which must be able to reach its folder.
+  await chmod(folder, 0o711);
+  const port = await eventually('a free port', async () => {
+    const candidate = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    return (await isFree(candidate)) && candidate;
+  });
+  const start = (): Promise<EmbeddedPostgres> =>
+    startEmbeddedPostgres({ folder, database: 'test', durable: false, port });
+  let server: EmbeddedPostgres | undefined = await start();
+  const { url } = server;
+  const stop = async (): Promise<void> => {
+    await server?.stop();
+    server = undefined;
+  };
+  return {
+    url,
+    createDatabase: () => createTestDatabase(url),
+    stop,
+    start: async () => {
+      // What a killed postmaster left behind may hold the data for a moment.
+      server ??= await eventually('the server starts', start);
+    },
+    crash: async () => {
+      const [pid] = (await readFile(join(folder, 'data', 'postmaster.pid'), 'utf8')).split('\n');
+      process.kill(Number(pid), 'SIGKILL');
+      await stop();
+    },
+    crashBackend: (pid) => void process.kill(pid, 'SIGKILL'),
+    remove: async () => {
+      await stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
