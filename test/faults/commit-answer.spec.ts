@@ -3,7 +3,7 @@ import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { DatabaseProxy } from '../helpers/database.proxy.js';
 import { LogLines } from '../helpers/log.lines.js';
 import { payload } from '../helpers/payload.js';
-import { create, expectUnavailable, historyOf } from '../helpers/payout.checks.js';
+import { create, expectNoRecipient, expectUnavailable, historyOf } from '../helpers/payout.checks.js';
 
 const CREATE = /INSERT INTO "alikassa_payouts"/;
 const CLAIM = /UPDATE "alikassa_payouts"[^]*claimed/;
@@ -41,7 +41,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await host.stop();
   await proxy.stop();
-  expect(logger.lines.join('\n')).not.toContain(payload()['number']);
+  expectNoRecipient(logger);
 });
 
 it("79: the COMMIT's answer is lost, row present -> the repeat finds it, the result is read again, sent once", async () => {

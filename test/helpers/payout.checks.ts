@@ -1,6 +1,9 @@
 import type { Response } from 'supertest';
 import type { PayoutDto, PayoutEventDto } from '../../src/payouts/payout.dto.js';
 import type { TestApplication } from './application.js';
+import { eventually } from './eventually.js';
+import type { LogLines } from './log.lines.js';
+import { payload } from './payload.js';
 
 /** A payout as it was answered, and the order it stands for. */
 export interface Accepted {
@@ -8,13 +11,16 @@ export interface Accepted {
   orderId: string;
 }
 
-/** @throws Error unless the create is answered with this HTTP status. */
+/** Creates a payout as a client does: repeats after 503. @throws Error unless it is then answered with this status. */
 export async function create(
   host: Pick<TestApplication, 'http'>,
   body: Record<string, unknown>,
   status = 201,
 ): Promise<Accepted> {
-  const response = await host.http().post('/alikassa/payouts').send(body);
+  const response = await eventually('create is not answered with 503', async () => {
+    const answer = await host.http().post('/alikassa/payouts').send(body);
+    return answer.status !== 503 && answer;
+  });
   if (response.status !== status) throw new Error(`${response.status} instead of ${status}: ${response.text}`);
   const { id, order_id } = response.body as PayoutDto;
   return { id, orderId: order_id };
@@ -40,6 +46,11 @@ export function expectUnavailable(response: Response, body: Record<string, unkno
   expect(response.text).not.toMatch(/alikassa_payouts|INSERT|SELECT|UPDATE|\$\d|postgres:/);
   expect(response.text).not.toContain(body['number']);
   expect(response.text).not.toContain(body['order_id']);
+}
+
+/** Asserts that no line holds the number that `payload()` pays to. */
+export function expectNoRecipient({ lines }: LogLines): void {
+  expect(lines.join('\n')).not.toContain(payload()['number']);
 }
 
 /** Held until it is let go: for the simulator's `hold`. */
