@@ -72,6 +72,20 @@ async function submitted(): Promise<Accepted & { letGo: () => void }> {
   return { ...payout, letGo };
 }
 
+/** A host's transaction that has created a payout and is not at its end. */
+async function createdButOpen(body: Record<string, unknown>) {
+  const runner = host.app.get(DataSource).createQueryRunner();
+  await runner.startTransaction();
+  const { id } = await host.payouts.create(body as never, { manager: runner.manager });
+  return {
+    id,
+    end: async (how: 'COMMIT' | 'ROLLBACK') => {
+      await (how === 'COMMIT' ? runner.commitTransaction() : runner.rollbackTransaction());
+      await runner.release();
+    },
+  };
+}
+
 const lockRow = (id: string): string => `SELECT FROM alikassa_payouts WHERE id = '${id}' FOR UPDATE`;
 
 it('81: backend terminated -> create is rolled back and says so, the result is written again', async () => {
@@ -140,19 +154,13 @@ it('87: serialization failure -> create says so and its repeat finds the other, 
   await start({ extra: { options: String.raw`-c default_transaction_isolation=repeatable\ read` } });
   const { pool } = host.database;
   const body = open();
-  const { held, letGo } = latch();
-  const other = host.app.get(DataSource).transaction(async (manager) => {
-    const { id } = await host.payouts.create(body as never, { manager });
-    await held;
-    return id;
-  });
+  const other = await createdButOpen(body);
   const answer = post(body).then((response) => response);
   await blocked(pool, INSERT);
-  letGo();
-  const id = await other;
+  await other.end('COMMIT');
   expectUnavailable(await answer, body);
   const found = await create(host, body, 200);
-  expect(found.id).toBe(id);
+  expect(found.id).toBe(other.id);
   await expectPaidOnce(found);
 
   const payout = await submitted();
@@ -219,24 +227,17 @@ it('88: deadlock -> the transaction that lost is repeated, the result is written
 it('89: unique violation -> the second of two creates finds the first; a result that violates one is found out', async () => {
   await start({}, { leaseMs: 3_000 });
   const { pool } = host.database;
-  const race = async (body: Record<string, unknown>, other: Record<string, unknown>, commits: boolean) => {
-    const { held, letGo } = latch();
-    const first = host.app.get(DataSource).transaction(async (manager) => {
-      await host.payouts.create(body as never, { manager });
-      await held;
-      if (!commits) throw new Error('the debit failed');
-    });
-    const ended = first.catch((error: Error) => error.message);
+  const race = async (body: Record<string, unknown>, other: Record<string, unknown>, how: 'COMMIT' | 'ROLLBACK') => {
+    const first = await createdButOpen(body);
     const answer = post(other).then((response) => response);
     await blocked(pool, INSERT);
-    letGo();
-    expect(await ended).toBe(commits ? undefined : 'the debit failed');
+    await first.end(how);
     return (await answer).status;
   };
   const [same, differing, rolledBack] = [open(), open(), open()];
-  expect(await race(same, same, true)).toBe(200);
-  expect(await race(differing, { ...differing, amount: '13.04' }, true)).toBe(409);
-  expect(await race(rolledBack, rolledBack, false)).toBe(201);
+  expect(await race(same, same, 'COMMIT')).toBe(200);
+  expect(await race(differing, { ...differing, amount: '13.04' }, 'COMMIT')).toBe(409);
+  expect(await race(rolledBack, rolledBack, 'ROLLBACK')).toBe(201);
   for (const body of [same, differing, rolledBack]) await expectPaidOnce(await create(host, body, 200));
 
   const payout = await submitted();
