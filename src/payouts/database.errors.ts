@@ -2,17 +2,24 @@ import { AliKassaError, DatabaseUnavailableError } from '../alikassa.errors.js';
 
 /**
  * Faults after which the same statement may be repeated: it was rolled back, or is conditional and so harmless twice.
- * Classes 08 (connection), 40 (rolled back), 53 (resources), 57P0x (shutdown), 25P03 (idle), 55P03 (lock timeout).
+ * Classes 08 (connection), 40 (rolled back), 53 (resources), 57P0x (shutdown), 25P03 and 25P04 (idle, transaction
+ * timeout), 25006 (a standby: the primary is another server now), 55P03 (lock timeout), 57014 (statement timeout).
  */
-const TRANSIENT_STATE = /^(?:08|40|53|57P0|25P03|55P03|57014)/;
-const TRANSIENT_NETWORK = /^(?:ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|EAI_AGAIN)/;
+const TRANSIENT_STATE = /^(?:08|40|53|57P0|25P03|25P04|25006|55P03|57014)/;
+const TRANSIENT_NETWORK = /^(?:ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_AGAIN)/;
+/** Of pg, pg-pool and TypeORM, which give no code. */
 const TRANSIENT_TEXT =
-  /connection terminated|timeout exceeded when trying to connect|client has encountered a connection/i;
+  /connection terminated|timeout exceeded when trying to connect|client has encountered a connection|client was closed|query read timeout|query runner already released/i;
 
 /** Whether the database may answer the same statement a moment later. */
 export function isTransientDatabaseError(error: unknown): boolean {
   const { code, message } = describe(error);
   return TRANSIENT_STATE.test(code) || TRANSIENT_NETWORK.test(code) || TRANSIENT_TEXT.test(message);
+}
+
+/** Whether the error is the database's, the driver's or TypeORM's about a statement or a connection. */
+export function isDatabaseError(error: unknown): boolean {
+  return isTransientDatabaseError(error) || (isErrorLike(error) && ('driverError' in error || 'severity' in error));
 }
 
 /**
@@ -28,9 +35,18 @@ export function mappedDatabaseError(error: unknown): Error {
 }
 
 function describe(error: unknown): { code: string; message: string } {
-  if (!(error instanceof Error)) return { code: '', message: '' };
-  const driver: unknown = 'driverError' in error ? error.driverError : error;
-  const source = driver instanceof Error ? driver : error;
-  const code = 'code' in source && typeof source.code === 'string' ? source.code : '';
-  return { code, message: source.message };
+  if (!isErrorLike(error)) return { code: '', message: '' };
+  const source = isErrorLike(error.driverError) ? error.driverError : error;
+  return { code: typeof source.code === 'string' ? source.code : '', message: source.message };
+}
+
+interface ErrorLike {
+  message: string;
+  code?: unknown;
+  driverError?: unknown;
+}
+
+/** By its shape: an error that Node made for code in a vm, as test runners use one, is no instance of that code's Error. */
+function isErrorLike(value: unknown): value is ErrorLike {
+  return typeof value === 'object' && value !== null && 'message' in value && typeof value.message === 'string';
 }

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { AliKassaError, InvalidInputError } from '../alikassa.errors.js';
-import { mappedDatabaseError } from './database.errors.js';
+import { isDatabaseError, mappedDatabaseError } from './database.errors.js';
 
 /** Codes of the errors that Nest itself makes, e.g. a guard's. */
 const HTTP_CODES: Readonly<Record<number, string>> = {
@@ -48,8 +48,8 @@ export class AliKassaErrorFilter implements ExceptionFilter {
 }
 
 function mappedForeign(thrown: unknown): Error {
-  if (!(thrown instanceof Error)) return new Error('unknown');
-  return 'driverError' in thrown ? mappedDatabaseError(thrown) : thrown;
+  if (isDatabaseError(thrown)) return mappedDatabaseError(thrown);
+  return thrown instanceof Error ? thrown : new Error('unknown');
 }
 
 function bodyOfHttp(exception: HttpException): ErrorBody {

@@ -1,0 +1,56 @@
+import { runInNewContext } from 'node:vm';
+import { QueryFailedError, QueryRunnerAlreadyReleasedError } from 'typeorm';
+import { DatabaseUnavailableError, StateConflictError } from '../../src/alikassa.errors.js';
+import { isDatabaseError, isTransientDatabaseError, mappedDatabaseError } from '../../src/payouts/database.errors.js';
+
+const withCode = (code: string, message = 'the text of it'): Error => Object.assign(new Error(message), { code });
+const failed = (code: string): Error =>
+  new QueryFailedError('INSERT INTO t VALUES ($1)', ['4111111111111111'], withCode(code));
+
+describe('a fault of the database', () => {
+  it.each(['57P01', '57P02', '57P03', '53300', '53100', '40001', '40P01', '57014', '55P03', '25P03', '25P04', '25006'])(
+    '%s may be gone a moment later, as the driver gives it and as TypeORM does',
+    (code) => {
+      expect([withCode(code), failed(code)].map(isTransientDatabaseError)).toEqual([true, true]);
+    },
+  );
+
+  it.each(['23505', '42P01', '28P01', '3D000', '22P02'])('%s stays', (code) => {
+    expect([withCode(code), failed(code)].map(isTransientDatabaseError)).toEqual([false, false]);
+  });
+
+  it.each([
+    withCode('ECONNREFUSED'),
+    withCode('ECONNRESET'),
+    withCode('ENETUNREACH'),
+    new Error('Connection terminated unexpectedly'),
+    new Error('timeout exceeded when trying to connect'),
+    new Error('Client has encountered a connection error and is not queryable'),
+    new Error('Query read timeout'),
+    new QueryRunnerAlreadyReleasedError(),
+    runInNewContext(`Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })`) as Error,
+  ])('of the connection may be gone a moment later: %s', (error) => {
+    expect(isTransientDatabaseError(error)).toBe(true);
+  });
+
+  it('is told from a fault of ours', () => {
+    const refused = Object.assign(withCode('28P01'), { severity: 'FATAL' });
+    expect([refused, failed('23505'), withCode('ECONNREFUSED')].map(isDatabaseError)).toEqual([true, true, true]);
+    expect([new TypeError('decide() has a fault'), undefined, 'text'].map(isDatabaseError)).toEqual([
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  it('leaves as its state and what to do, without statement and parameters', () => {
+    const mapped = mappedDatabaseError(failed('23505'));
+    expect(mapped).toBeInstanceOf(DatabaseUnavailableError);
+    expect(mapped.message).toBe(
+      'The database did not complete the statement (23505); repeat the call, it is idempotent.',
+    );
+    expect(JSON.stringify([Object.entries(mapped), mapped.stack])).not.toMatch(/4111|INSERT/);
+    const ours = new StateConflictError('as it is');
+    expect(mappedDatabaseError(ours)).toBe(ours);
+  });
+});
