@@ -172,7 +172,8 @@ it('87: serialization failure -> create says so and its repeat finds the other, 
   await client.query('COMMIT');
   client.release();
   await expectPaidOnce(payout);
-  expect(faults.states).toEqual(['40001', '40001']);
+  expect(new Set(faults.states)).toEqual(new Set(['40001']));
+  expect(faults.states.length).toBeGreaterThanOrEqual(2);
 });
 
 it('88: deadlock -> the transaction that lost is repeated, the result is written again', async () => {
