@@ -179,27 +179,37 @@ function canMount(): boolean {
   }
 }
 
-const NAME_OF_90 = '90: disk full -> create says so, the result is written later, the application goes on';
-(mayMount ? it : it.skip)(NAME_OF_90, diskFull, 90_000); // skipped: a small disk is mounted, which root alone may do
-
-async function diskFull(): Promise<void> {
-  const disk = await smallDisk();
-  const { pool } = host.database;
-  await pool.query(`CREATE TABLESPACE small LOCATION '${disk.folder}'`);
-  await pool.query('ALTER TABLE alikassa_payout_events SET TABLESPACE small');
+it('90: disk full -> create says so, the result is written later, the application goes on', async () => {
   const inFlight = await submitted();
-  await fillWithEventsOf(inFlight.id);
+  const makeRoom = await (mayMount ? fillSmallDisk(inFlight.id) : refuseAsIfFull());
   const refused = open();
   expectUnavailable(await post(refused), refused);
   inFlight.letGo();
-  await eventually(
-    'the result did not fit either',
-    () => faults.states.filter((state) => state === '53100').length > 2,
-  );
-  disk.grow();
+  await eventually('the result did not fit either', () => statesOfDiskFull().length > 2);
+  await makeRoom();
   await expectAllWell(inFlight, refused);
-  await pool.query('ALTER TABLE alikassa_payout_events SET TABLESPACE pg_default');
-  await pool.query('DROP TABLESPACE small');
+}, 90_000);
+
+const statesOfDiskFull = (): string[] => faults.states.filter((state) => state === '53100');
+
+/** Events live on a disk of their own, and it is full. @returns what gives it room. */
+async function fillSmallDisk(payoutId: string): Promise<() => Promise<void>> {
+  const { pool } = host.database;
+  const disk = await smallDisk();
+  await pool.query(`CREATE TABLESPACE small LOCATION '${disk.folder}'`);
+  await pool.query('ALTER TABLE alikassa_payout_events SET TABLESPACE small');
+  await fillWithEventsOf(payoutId);
+  return async () => disk.grow();
+}
+
+/** Without root there is no small disk: Postgres then says what it would say of one. */
+async function refuseAsIfFull(): Promise<() => Promise<void>> {
+  const { pool } = host.database;
+  await pool.query(`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'could not extend file: No space left on device'; END $$`);
+  await pool.query(`CREATE TRIGGER full_disk BEFORE INSERT ON alikassa_payout_events
+    FOR EACH STATEMENT EXECUTE FUNCTION full_disk()`);
+  return async () => void (await pool.query('DROP TRIGGER full_disk ON alikassa_payout_events'));
 }
 
 /** Smaller than any event of ours, until none goes in any more: a map of free space may be what did not fit first. */
