@@ -1,0 +1,78 @@
+/**
+ * Both sides of the ledger as plain data: what the clients were told, what the database holds, what the provider saw.
+ * Reads the database in one snapshot.
+ */
+export async function readBooks({ orders, load, database, simulator, hosts }) {
+  const { payouts, events, jobs } = await readDatabase(database.pool);
+  const seen = new Map(orders.map(({ orderId }) => [orderId, []]));
+  for (const { endpoint, orderId, httpStatus } of simulator.requests) {
+    if (endpoint !== 'payout' || orderId === undefined) continue;
+    seen.set(orderId, [...(seen.get(orderId) ?? []), httpStatus]);
+  }
+  const answering = await Promise.all(hosts.map((host) => host.answers()));
+  return {
+    orders: orders.map(({ orderId }) => orderId),
+    acknowledged: Object.fromEntries(load.acknowledged),
+    refused: load.refused.map(({ orderId, status, body }) => ({ orderId, why: `${status} ${JSON.stringify(body)}` })),
+    payouts,
+    events,
+    jobs,
+    submissions: Object.fromEntries(seen),
+    accepted: Object.fromEntries([...seen.keys()].map((orderId) => [orderId, simulator.accepted(orderId)])),
+    provider: [...simulator.payouts.values()].map(({ id, order_id, payment_status, payment_amount }) => ({
+      id: String(id),
+      orderId: order_id,
+      status: payment_status,
+      paymentAmount: payment_amount,
+    })),
+    faults: [
+      ...hosts.flatMap(({ crashes }) => crashes),
+      ...hosts.filter((_, index) => !answering[index]).map(({ name }) => `${name} does not answer at the end`),
+      ...(simulator.signatureFailures > 0 ? [`${simulator.signatureFailures} requests were not validly signed`] : []),
+    ],
+  };
+}
+
+/** How far the payouts have come, and whether nothing is left that moves by itself. */
+export async function readProgress({ database, simulator }) {
+  const { rows } = await database.pool.query(
+    `SELECT status, attention, count(*)::int AS count, array_agg(order_id) FILTER (WHERE status = 'unknown') AS orders
+     FROM alikassa_payouts GROUP BY status, attention`,
+  );
+  const counts = {};
+  let open = 0;
+  for (const { status, attention, count, orders } of rows) {
+    counts[status] = (counts[status] ?? 0) + count;
+    const isHeld = attention !== null && !attention.startsWith('paused_');
+    if (status === 'sending' || status === 'wait' || (status === 'queued' && !isHeld)) open += count;
+    if (status === 'unknown') open += isHeld ? orders.filter((order) => simulator.payouts.has(order)).length : count;
+  }
+  return { counts, open };
+}
+
+async function readDatabase(pool) {
+  const client = await pool.connect();
+  try {
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    const payouts = await client.query(
+      `SELECT id, order_id AS "orderId", status, attempt, possibly_sent AS "possiblySent", attention,
+         provider_id AS "providerId", payment_amount AS "paymentAmount", due_at IS NOT NULL AS "isScheduled"
+       FROM alikassa_payouts ORDER BY seq`,
+    );
+    const events = await client.query(
+      `SELECT payout_id AS "payoutId", type, from_status AS "from", to_status AS "to",
+         coalesce(detail->>'outcome', '') AS outcome FROM alikassa_payout_events ORDER BY id`,
+    );
+    // A job without a key has been replaced: its dead worker's lock holds nothing up.
+    const jobs = await client.query(
+      `SELECT task.identifier || ' ' || coalesce(job.key, '(replaced)') AS name, job.key IS NOT NULL AS "isWanted",
+         extract(epoch FROM clock_timestamp() - job.locked_at)::float8 AS "lockedSeconds"
+       FROM alikassa_worker._private_jobs job JOIN alikassa_worker._private_tasks task ON task.id = job.task_id
+       WHERE job.locked_at IS NOT NULL`,
+    );
+    await client.query('COMMIT');
+    return { payouts: payouts.rows, events: events.rows, jobs: jobs.rows };
+  } finally {
+    client.release();
+  }
+}
