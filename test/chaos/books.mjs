@@ -3,7 +3,7 @@
  * Reads the database in one snapshot.
  */
 export async function readBooks({ orders, load, database, simulator, hosts }) {
-  const { payouts, events, jobs } = await readDatabase(database.pool);
+  const { payouts, events, jobs, handled } = await readDatabase(database.pool);
   const seen = new Map(orders.map(({ orderId }) => [orderId, []]));
   for (const { endpoint, orderId, httpStatus } of simulator.requests) {
     if (endpoint !== 'payout' || orderId === undefined) continue;
@@ -17,6 +17,7 @@ export async function readBooks({ orders, load, database, simulator, hosts }) {
     payouts,
     events,
     jobs,
+    handled,
     submissions: Object.fromEntries(seen),
     accepted: Object.fromEntries([...seen.keys()].map((orderId) => [orderId, simulator.accepted(orderId)])),
     provider: [...simulator.payouts.values()].map(({ id, order_id, payment_status, payment_amount }) => ({
@@ -47,7 +48,8 @@ export async function readProgress({ database, simulator }) {
     if (status === 'sending' || status === 'wait' || (status === 'queued' && !isHeld)) open += count;
     if (status === 'unknown') open += isHeld ? orders.filter((order) => simulator.payouts.has(order)).length : count;
   }
-  return { counts, open };
+  const [calls] = (await database.pool.query('SELECT count(*)::int AS count FROM alikassa_deliveries')).rows;
+  return { counts, open: open + calls.count };
 }
 
 async function readDatabase(pool) {
@@ -70,8 +72,9 @@ async function readDatabase(pool) {
        FROM alikassa_worker._private_jobs job JOIN alikassa_worker._private_tasks task ON task.id = job.task_id
        WHERE job.locked_at IS NOT NULL`,
     );
+    const handled = await client.query('SELECT payout_id AS "payoutId", event_id AS "eventId" FROM handled');
     await client.query('COMMIT');
-    return { payouts: payouts.rows, events: events.rows, jobs: jobs.rows };
+    return { payouts: payouts.rows, events: events.rows, jobs: jobs.rows, handled: handled.rows };
   } finally {
     client.release();
   }

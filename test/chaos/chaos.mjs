@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -123,6 +124,7 @@ class Run {
     this.database = new Database(this.folder, await freePort());
     await this.database.start();
     await migrateUp(this.database.url, 'alikassa_worker');
+    await this.database.pool.query('CREATE TABLE handled (event_id text, payout_id uuid)');
     const encryptionKeys = [{ id: 'chaos', key: randomBytes(32).toString('base64') }];
     for (const name of ['one', 'two']) {
       const port = await freePort();
@@ -138,6 +140,7 @@ class Run {
         leaseMs: LEASE_MS,
         checkSchedule: [200, 500, 1_000],
         rejectAfterMs: 1_000,
+        pauseMs: 1_000,
         worker: { sweepIntervalMs: 1_000 },
       };
       this.hosts.push(new Host(name, port, this.database.url, options, this.folder));
@@ -156,6 +159,7 @@ class Run {
     );
     const stop = AbortSignal.timeout(seconds * 1_000);
     const giveUp = AbortSignal.timeout((seconds + settle) * 1_000);
+    setMaxListeners(0, stop, giveUp);
     // Created to the end of the faults: what is created last meets them too.
     this.creating = this.load.run(this.orders, seconds * 950, giveUp);
     const progress = this.progressUntil(stop);
@@ -208,8 +212,14 @@ class Run {
     const statuses = Object.entries(counts).map(([status, count]) => `${status} ${count}`);
     const { killed, frozen, postgres } = this.counts;
     this.say(
-      `created ${this.load.acknowledged.size}/${this.orders.length}; ${statuses.toSorted().join(', ')}; ` +
-        `killed ${killed}, frozen ${frozen}, Postgres ${postgres}${more ? `; ${more}` : ''}`,
+      [
+        `created ${this.load.acknowledged.size}/${this.orders.length}`,
+        statuses.toSorted().join(', '),
+        `killed ${killed}, frozen ${frozen}, Postgres ${postgres}`,
+        more,
+      ]
+        .filter((part) => part)
+        .join('; '),
     );
   }
 

@@ -25,7 +25,7 @@ export class Host {
     this.url = `http://127.0.0.1:${port}`;
     this.environment = {
       PATH: process.env.PATH,
-      ALIKASSA_TEST_HOST: JSON.stringify({ databaseUrl, port, options }),
+      ALIKASSA_TEST_HOST: JSON.stringify({ databaseUrl, port, options, hasHandler: true }),
     };
     this.logPath = join(folder, `${name}.log`);
     this.log = createWriteStream(this.logPath);

@@ -4,10 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export async function disturbProcesses(hosts, leaseMs, random, counts, stop) {
   const thaws = [];
   while (await pause(random.between(1_000, 2_000), stop)) {
-    const host = random.pick(hosts);
+    const preferred = random.pick(hosts);
     const mayFreeze = random.chance(0.25);
     const frozenMs = Math.round(leaseMs * (1.2 + random.next()));
     const isHastyKill = random.chance(0.2);
+    // One that is only just starting is spared most of the time, or nothing would ever be running.
+    const host = preferred.state === 'up' || isHastyKill ? preferred : hosts.find(({ state }) => state === 'up');
+    if (!host) continue;
     if (host.state === 'up' && mayFreeze && hosts.every(({ state }) => state !== 'frozen')) {
       host.freeze();
       counts.frozen += 1;
@@ -17,7 +20,7 @@ export async function disturbProcesses(hosts, leaseMs, random, counts, stop) {
           () => host.thaw(),
         ),
       );
-    } else if (host.state === 'up' || (host.state === 'starting' && isHastyKill)) {
+    } else if (host.state === 'up' || host.state === 'starting') {
       host.kill();
       counts.killed += 1;
     }

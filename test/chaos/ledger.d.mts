@@ -48,6 +48,8 @@ export interface Books {
   events: BookedEvent[];
   /** Locked ones. */
   jobs: { name: string; isWanted: boolean; lockedSeconds: number }[];
+  /** Calls of the host's handler for `paid`; one event may be told more than once. */
+  handled: { payoutId: string; eventId: string }[];
   /** Answers to every request that submitted the order; 0 where none was given. */
   submissions: Record<string, number[]>;
   /** How often the provider has accepted the order. */

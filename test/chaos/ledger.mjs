@@ -13,7 +13,7 @@ const TRANSITIONS = {
 /** Reasons that may stand at the end; any other speaks of evidence that contradicts itself, which no fault here makes. */
 const REASONS = {
   queued: ['retries_used_up'],
-  unknown: ['not_found', 'overdue'],
+  unknown: ['not_found', 'unauthorized', 'overdue'],
   paid: ['paid_in_part'],
 };
 
@@ -26,6 +26,7 @@ export function checkLedger(books) {
   const found = (rule, orderId, detail) => violations.push({ rule, orderId, detail });
   const rowsOf = groupBy(books.payouts, ({ orderId }) => orderId);
   const eventsOf = groupBy(books.events, ({ payoutId }) => payoutId);
+  const callsOf = groupBy(books.handled, ({ payoutId }) => payoutId);
   const provider = new Map(books.provider.map((payout) => [payout.orderId, payout]));
   const orders = new Set(books.orders);
 
@@ -45,6 +46,7 @@ export function checkLedger(books) {
     if (!orders.has(row.orderId)) found('payout nobody ordered', row.orderId, row.id);
     checkAgainstProvider(row, provider.get(row.orderId), books, found);
     checkHistory(row, eventsOf.get(row.id) ?? [], found);
+    checkHandler(row, callsOf.get(row.id) ?? [], found);
   }
   for (const [orderId, times] of Object.entries(books.accepted)) {
     if (times > 1) found('accepted twice', orderId, `accepted ${times} times`);
@@ -101,6 +103,14 @@ function checkAgainstProvider(row, theirs, books, found) {
   }
 }
 
+/** The host hears of every paid payout: at least once, and always of the same event. */
+function checkHandler(row, calls, found) {
+  const events = new Set(calls.map(({ eventId }) => eventId));
+  if (row.status === 'paid' && events.size === 0) found('handler not called', row.orderId, 'paid');
+  if (row.status !== 'paid' && events.size > 0) found('handler called for nothing', row.orderId, row.status);
+  if (events.size > 1) found('handler called for two events', row.orderId, [...events].join(', '));
+}
+
 function checkHistory(row, events, found) {
   const broken = (why) =>
     found('history', row.orderId, `${why}: ${events.map(({ type, to }) => `${type} ${to}`).join(', ')}`);
@@ -148,6 +158,12 @@ export function countLedger(books) {
       provider: values(books.accepted, (times) => times > 0),
     },
     ...PROVIDER_FINALS.map(final),
+    {
+      what: 'told to the handler (paid)',
+      clients: null,
+      database: new Set(books.handled.map(({ payoutId }) => payoutId)).size,
+      provider: null,
+    },
     here('rejected', (row) => row.status === 'rejected'),
     here('held: not found', (row) => !FINALS.includes(row.status) && row.attention !== null),
     here('not settled', (row) => !FINALS.includes(row.status) && row.attention === null),
