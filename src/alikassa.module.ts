@@ -13,6 +13,7 @@ import { AccountPauses } from './payouts/account.pauses.js';
 import { PayoutDelivery } from './payouts/delivery.entity.js';
 import { DeliveryStore } from './payouts/delivery.store.js';
 import { HandlerRegistry } from './payouts/handler.registry.js';
+import { JobStore } from './payouts/job.store.js';
 import { Payout, PayoutEvent } from './payouts/payout.entity.js';
 import { PayoutService } from './payouts/payout.service.js';
 import { PayoutStore } from './payouts/payout.store.js';
@@ -93,7 +94,7 @@ const providers: Provider[] = [
         options,
         new SubmitTask(store, cipher, client, gate, options),
         new CheckTask(store, client),
-        new SweepTask(store, deliveries, options),
+        new SweepTask(store, deliveries, new JobStore(dataSource, options.worker.schema), options),
         new DeliverTask(deliveries, handlers, store),
       );
     },

@@ -79,6 +79,12 @@ export function unlockJobsSql(schema: string): string {
   return `SELECT "${schema}".force_unlock_workers($1)`;
 }
 
+/** Statement that frees the jobs of engines that have held one for more than $1 milliseconds. */
+export function unlockStaleJobsSql(schema: string): string {
+  return `SELECT "${schema}".force_unlock_workers(array_agg(DISTINCT locked_by))
+    FROM "${schema}".jobs WHERE locked_at < clock_timestamp() - $1 * interval '1 ms' HAVING count(*) > 0`;
+}
+
 function addJobSql(schema: string, task: string, payload: string, runAt: string, key: string): string {
   return `"${schema}".add_job('${task}', ${payload}, run_at := ${runAt},
     max_attempts := ${MAX_ATTEMPTS}, job_key := ${key})`;

@@ -86,7 +86,7 @@ export class PayoutService {
       contentFingerprint: this.cipher.fingerprint(content),
     };
     const created = await this.store.insert(row, options.actor, manager);
-    const payout = await mapped(this.store.readSealed({ orderId: dto.order_id }, manager));
+    const payout = await this.store.readSealed({ orderId: dto.order_id }, manager);
     if (!payout)
       throw new PayoutNotFoundError(`Payout of order ${dto.order_id} vanished while it was created; repeat.`);
     if (!created && !this.cipher.fingerprint(content, payout.keyId).equals(payout.contentFingerprint)) {

@@ -3,7 +3,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { PayoutNotFoundError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { pausesTable, pauseSql } from './account.pauses.js';
-import { isTransientDatabaseError, mappedDatabaseError } from './database.errors.js';
+import { isDatabaseError, isTransientDatabaseError, mappedDatabaseError } from './database.errors.js';
 import { tablePath } from './database.tables.js';
 import type { HandlerRegistry } from './handler.registry.js';
 import { decide, type Decision } from './payout.decision.js';
@@ -107,7 +107,7 @@ export class PayoutStore {
       } catch (error) {
         // A lost answer leaves it open whether the write happened; the next read shows it.
         failures += 1;
-        if (!isTransientDatabaseError(error)) throw error instanceof Error ? mappedIfForeign(error) : error;
+        if (!isTransientDatabaseError(error)) throw isDatabaseError(error) ? mappedDatabaseError(error) : error;
         if (failures > DATABASE_RETRIES) throw mappedDatabaseError(error);
         await sleep(50 * 2 ** failures);
       }
@@ -170,11 +170,13 @@ export class PayoutStore {
     }
   }
 
-  /** The payout with its encrypted columns. */
+  /** The payout with its encrypted columns. @throws DatabaseUnavailableError */
   async readSealed(where: { id: string } | { orderId: string }, manager?: EntityManager): Promise<Payout | null> {
     const query = (manager ?? this.dataSource.manager).createQueryBuilder(Payout, 'payout').where(where);
     for (const column of SECRET_COLUMNS) query.addSelect(`payout.${column}`);
-    return query.getOne();
+    return query.getOne().catch((error: unknown) => {
+      throw mappedDatabaseError(error);
+    });
   }
 
   /** @returns false where the row has changed since it was read. */
@@ -272,8 +274,4 @@ export class PayoutStore {
     if (!column) throw new TypeError(`Payout has no column for ${property}`);
     return `"${column.databaseName}"`;
   }
-}
-
-function mappedIfForeign(error: Error): Error {
-  return 'driverError' in error ? mappedDatabaseError(error) : error;
 }

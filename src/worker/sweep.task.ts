@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import type { DeliveryStore } from '../payouts/delivery.store.js';
+import type { JobStore } from '../payouts/job.store.js';
 import type { PayoutStore } from '../payouts/payout.store.js';
 
 const BATCH = 500;
@@ -15,6 +16,7 @@ export class SweepTask {
   constructor(
     private readonly store: PayoutStore,
     private readonly deliveries: DeliveryStore,
+    private readonly jobs: JobStore,
     private readonly options: ResolvedOptions,
   ) {}
 
@@ -25,6 +27,8 @@ export class SweepTask {
     const overdue = { overdueMs: 2 * worker.sweepIntervalMs, limit: BATCH, runMs: Math.min(leaseMs, MAX_RUN_MS) };
     const payouts = await this.store.requeueOverdue(overdue);
     const calls = await this.deliveries.requeueOverdue(overdue);
+    // Nothing waits for these any more; unlocked they run, find nothing to do, and are gone.
+    await this.jobs.unlockHeldFor(2 * leaseMs);
     if (expired.length + payouts + calls > 0) {
       this.logger.warn(
         `${expired.length} expired leases are now unknown; the jobs of ${payouts} payouts and ${calls} handler calls ` +

@@ -27,6 +27,7 @@ function connectionOf(dataSource: DataSource): pg.PoolConfig {
     user: options.username,
     password: options.password,
     database: options.database,
+    connectionTimeoutMillis: options.connectTimeoutMS,
     ssl: options.ssl as pg.PoolConfig['ssl'],
     ...(options.extra as pg.PoolConfig | undefined),
   };

@@ -98,7 +98,8 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
           // Batched completion without delay: a longer one loses finished jobs when the pool ends.
           completeJobBatchDelay: 0,
           failJobBatchDelay: 0,
-          localQueue: { size: concurrency },
+          // No `localQueue`: one that holds jobs as the pool shuts down leaves a promise without a handler, which ends the
+          // process (its release() throws while its jobs are being returned).
         },
       },
     });
