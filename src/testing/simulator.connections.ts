@@ -53,8 +53,9 @@ export class SimulatorConnections {
   private serverFor(fault: ConnectionFault | undefined, socket: Socket): http.Server {
     const { tls } = this;
     if (!tls || !fault) return this.regular;
-    const server = https.createServer(fault.certificate ?? tls, this.listener);
     const { afterHandshake } = fault;
+    // A request may come in one packet with the end of the handshake: nobody listens to it then.
+    const server = https.createServer(fault.certificate ?? tls, afterHandshake ? undefined : this.listener);
     if (afterHandshake) server.on('secureConnection', () => endConnection(socket, afterHandshake));
     return server;
   }
