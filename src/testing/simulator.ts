@@ -157,7 +157,7 @@ export class AliKassaSimulator {
       return reply(response, json(checked.httpStatus, { message: checked.message }));
     }
     const { account, fields } = checked;
-    const orderId = typeof fields['order_id'] === 'string' ? fields['order_id'] : undefined;
+    const orderId = this.orderOf(fields);
     const seen: SeenRequest = { endpoint, orderId, httpStatus: 0 };
     this.requests.push(seen);
     const fault = this.scripted.take(endpoint, orderId);
@@ -278,6 +278,11 @@ export class AliKassaSimulator {
     }
     const { notificationUrl: _, account: __, service, ...shown } = payout;
     return json(200, { ...shown, service_code: service, RRN: null });
+  }
+
+  /** The order that a request speaks of, by its own id or by the provider's. */
+  private orderOf({ order_id, id }: Record<string, unknown>): string | undefined {
+    return typeof order_id === 'string' ? order_id : this.ledger.byId(Number(id))?.order_id;
   }
 
   private isInvisible({ order_id }: SimulatedPayout): boolean {

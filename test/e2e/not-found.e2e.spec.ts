@@ -28,6 +28,21 @@ describe('a payout that may have been sent, and that the provider does not know'
     await host.stop();
   });
 
+  it('is found after all where the provider shows it late, though a person was called', async () => {
+    const host = await startApplication();
+    host.simulator.script({ on: 'payout', drop: 'after', invisibleForMs: 2_500, notification: 'lost' });
+    const { body } = await host
+      .http()
+      .post('/alikassa/payouts')
+      .send(payload({ order_id: 'late' }));
+    const { id } = body as PayoutDto;
+    await until(async () => (await host.payouts.find(id)).attention === 'not_found');
+    expect(host.simulator.accepted('late')).toBe(1);
+    await host.until(id, 'paid');
+    expect(await host.payouts.find(id)).toMatchObject({ attention: null, attempt: 1 });
+    await host.stop();
+  });
+
   describe("with onNotFound: 'resubmit'", () => {
     /** A provider that loses what it is sent as often as told, and then has it. */
     async function losing(times: number) {

@@ -126,6 +126,24 @@ it('72: out of order -> the final status stays', async () => {
   expect([await stateOf(payout.id), await changesOf(payout.id)]).toEqual([['paid', null], ['wait -> paid']]);
 });
 
+it.each([
+  ['reordered', { notification: 'reordered' }],
+  ['late', { notificationDelayMs: 400 }],
+] as const)('%s ones of the provider settle once', async (name, fault) => {
+  host.simulator.script({ on: 'payout', orderId: name, ...fault });
+  const { body } = await host
+    .http()
+    .post('/alikassa/payouts')
+    .send(payload({ order_id: name }));
+  const { id } = await host.until((body as PayoutDto).id, 'paid');
+  const expected = name === 'reordered' ? ['paid', 'wait'] : ['paid'];
+  const statuses = 'SELECT payment_status FROM alikassa_notifications WHERE order_id = $1 ORDER BY id';
+  const received = async () => (await host.database.pool.query<{ payment_status: string }>(statuses, [name])).rows;
+  await until(async () => (await received()).length === expected.length);
+  expect((await received()).map(({ payment_status }) => payment_status)).toEqual(expected);
+  expect([await stateOf(id), await changesOf(id)]).toEqual([['paid', null], ['wait -> paid']]);
+});
+
 it('73: an old one replayed -> nothing', async () => {
   const payout = await waiting();
   const query = queryFor(payout);
