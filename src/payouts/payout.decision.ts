@@ -231,6 +231,9 @@ function provider(
   if (isFinal(payout.status)) {
     return facts.status === payout.status ? null : conflict(payout, 'status', facts, source, policy, now);
   }
+  // It may speak of an earlier attempt while this one is on its way; the status call will tell when that is known.
+  const isOfEarlier = payout.status === 'sending' && payout.possiblySent;
+  if (isOfEarlier && (facts.status === 'cancel' || facts.status === 'fail')) return null;
   const wasNeverSent = payout.status === 'queued' && !payout.possiblySent;
   const isShort = facts.status === 'paid' && facts.isPartialPayment === true;
   return {
