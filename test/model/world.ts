@@ -36,10 +36,24 @@ export class World {
     const { provider, deduplicates } = this;
     const { onNotFound } = this.machine.policy;
     const events = await this.machine.events();
-    const broken = forbiddenMove(before, row) ?? violation({ row, events, provider, deduplicates, onNotFound });
+    const broken =
+      forbiddenMove(before, row) ??
+      this.endedUnderWay(before, row) ??
+      violation({ row, events, provider, deduplicates, onNotFound });
     if (broken) {
       const steps = events.map(({ type, toStatus }) => `${type}: ${toStatus}`).join(', ');
       throw new Error(`${broken}\nhistory: ${steps}`);
     }
+  }
+
+  /** A payout does not fail while its own attempt, under a lease that holds, is on the way to the provider. */
+  private endedUnderWay(before: Payout, row: Payout): string | null {
+    const isUnderWay = this.workers.some(
+      (work) => work?.at === 'sent' && work.request.isOnWire && work.attempt === before.attempt,
+    );
+    const hasFailed = row.status === 'fail' || row.status === 'cancel';
+    return before.status === 'sending' && hasFailed && isUnderWay
+      ? `${row.status} while its attempt is under way`
+      : null;
   }
 }

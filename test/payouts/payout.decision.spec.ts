@@ -324,3 +324,20 @@ describe('the transition table', () => {
     expect(PAYOUT_STATUSES.filter((from) => mayFollow(from, 'rejected'))).toEqual(['unknown']);
   });
 });
+
+describe('a failure that is heard while a resubmission is on its way', () => {
+  const heard = (status: 'fail' | 'cancel' | 'paid', possiblySent: boolean): Decision | null =>
+    decide(sending({ possiblySent }), { type: 'notification', facts: facts({ status }) }, POLICY, NOW);
+
+  it('may speak of the attempt before: it changes nothing', () => {
+    expect([heard('fail', true), heard('cancel', true)]).toEqual([null, null]);
+  });
+
+  it('ends the payout where there was no attempt before, and a payment always does', () => {
+    expect([heard('fail', false)?.to, heard('cancel', false)?.to, heard('paid', true)?.to]).toEqual([
+      'fail',
+      'cancel',
+      'paid',
+    ]);
+  });
+});
