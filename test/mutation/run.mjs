@@ -19,7 +19,8 @@ const TARGETS = {
   'src/provider/transport.ts': ['test/provider/transport.spec.ts'],
   'src/payouts/payout.status.ts': ['test/payouts/payout.decision.spec.ts'],
   'src/payouts/payout.decision.ts': ['test/payouts/payout.decision.spec.ts'],
-  'src/payouts/payout.store.ts': ['test/payouts/payout.store.spec.ts'],
+  'src/payouts/payout.facts.ts': ['test/payouts/payout.decision.spec.ts'],
+  'src/payouts/payout.schedule.ts': ['test/payouts/payout.decision.spec.ts'],
 };
 
 // `npm run test:mutation -- php-json store` takes the files whose names contain one of these.

@@ -21,10 +21,15 @@ describe('phpJsonEncode', () => {
     [0.0001, '0.0001'],
     [1e16, '10000000000000000'],
     [1e18, '1000000000000000000'],
+    [2 ** 63 - 1024, '9223372036854775000'],
+    [2 ** 63, '9.223372036854776e+18'],
+    [-(2 ** 63), '-9.223372036854776e+18'],
     [1e19, '1.0e+19'],
+    [9.9e-5, '9.9e-5'],
     [0.1, '0.1'],
     [-0, '-0'],
     [9223372036854775807n, '9223372036854775807'],
+    [-9223372036854775808n, '-9223372036854775808'],
   ])('writes the number %p as PHP does', (value, text) => {
     expect(phpJsonEncode(value)).toBe(text);
   });
@@ -37,19 +42,63 @@ describe('phpJsonEncode', () => {
     expect(phpJsonEncode({ a: undefined, b: {} })).toBe('{"b":[]}');
   });
 
-  it.each([
-    ['a lone high surrogate', { x: { y: '\ud800' } }, '$.x.y'],
-    ['a lone low surrogate', ['\udc00a'], '$[0]'],
-    ['a key that is not well-formed', { '\ud800': 1 }, '$'],
-    ['NaN', { x: NaN }, '$.x'],
-    ['Infinity', [Infinity], '$[0]'],
-    ['undefined in a list', [undefined], '$[0]'],
-    ['a function', { x: () => 1 }, '$.x'],
-    ['a date', { x: new Date() }, '$.x'],
-    ['an integer beyond 64 bits', { x: 2n ** 63n }, '$.x'],
-  ])('refuses %s and says where', (_, value, path) => {
+  const malformedText = 'the text is not well-formed Unicode (a lone surrogate); send valid text.';
+  const notFinite = 'is not a finite number; send a finite one.';
+  const noForm = (type: string) => `a value of type ${type} has no JSON form; give text, a number or leave it out.`;
+  const notPlain = 'only plain objects and lists can be encoded.';
+  class Labelled {
+    label = 'x';
+  }
+
+  it.each<[string, unknown, string]>([
+    ['a lone high surrogate', { x: { y: '\ud800' } }, `$.x.y: ${malformedText}`],
+    ['a lone low surrogate', ['\udc00a'], `$[0]: ${malformedText}`],
+    ['a key that is not well-formed', { '\ud800': 1 }, `$: ${malformedText}`],
+    ['NaN', { x: NaN }, `$.x: ${notFinite}`],
+    ['Infinity', [Infinity], `$[0]: ${notFinite}`],
+    ['undefined in a list', [undefined], `$[0]: ${noForm('undefined')}`],
+    ['a hole in a list', Object.assign([1], { length: 2 }), `$[1]: ${noForm('undefined')}`],
+    ['a function', { x: () => 1 }, `$.x: ${noForm('function')}`],
+    ['a date', { x: new Date() }, `$.x: ${notPlain}`],
+    ['an instance of a class', [{ x: new Labelled() }], `$[0].x: ${notPlain}`],
+    ['an integer beyond 64 bits', { x: 2n ** 63n }, '$.x: the integer does not fit into 64 bits.'],
+  ])('refuses %s and says where', (_, value, message) => {
+    expect(() => phpJsonEncode(value)).toThrow(new UnencodableError(message));
     expect(() => phpJsonEncode(value)).toThrow(UnencodableError);
-    expect(() => phpJsonEncode(value)).toThrow(path);
+  });
+
+  it('shows of a path what is printable, and a hundred characters of it', () => {
+    const at = (key: string) => () => phpJsonEncode({ [key]: NaN });
+    expect(at('a\u00e9\n~')).toThrow(new UnencodableError(`$.a??~: ${notFinite}`));
+    expect(at('k'.repeat(98))).toThrow(new UnencodableError(`$.${'k'.repeat(98)}: ${notFinite}`));
+    expect(at('k'.repeat(99))).toThrow(new UnencodableError(`$.${'k'.repeat(98)}...: ${notFinite}`));
+  });
+
+  it.each([
+    ['text', 'x'],
+    ['bigints', 1n],
+  ])('encodes 512 levels around %s as PHP does, and refuses one more', (_, core) => {
+    const nested = (levels: number, wrap: (value: unknown) => unknown): unknown =>
+      levels === 0 ? core : wrap(nested(levels - 1, wrap));
+    const list = (value: unknown) => [value];
+    const object = (value: unknown) => ({ a: value });
+    const text = phpJsonEncode(core);
+    expect(phpJsonEncode(nested(512, list))).toBe('['.repeat(512) + text + ']'.repeat(512));
+    expect(phpJsonEncode(nested(512, object))).toBe('{"a":'.repeat(512) + text + '}'.repeat(512));
+    for (const wrap of [list, object]) {
+      expect(() => phpJsonEncode(nested(513, wrap))).toThrow('is nested deeper than 512 levels, or contains itself');
+    }
+  });
+
+  it('encodes an object without a prototype', () => {
+    expect(phpJsonEncode(Object.assign(Object.create(null) as object, { a: 1 }))).toBe('{"a":1}');
+  });
+
+  it('encodes ordinary values alike beside one that is not', () => {
+    const ordinary = { a: true, b: false, c: [1, 'x', null, 1.5], d: 'a/\u00e9', e: { f: 'g' }, h: undefined };
+    const text = '"a":true,"b":false,"c":[1,"x",null,1.5],"d":"a\\/\\u00e9","e":{"f":"g"}';
+    expect(phpJsonEncode(ordinary)).toBe(`{${text}}`);
+    expect(phpJsonEncode({ ...ordinary, id: 7n, none: {} })).toBe(`{${text},"id":7,"none":[]}`);
   });
 
   it('refuses a value that contains itself, but not one that stands twice', () => {
@@ -62,5 +111,45 @@ describe('phpJsonEncode', () => {
 
   it('never quotes the text that it refuses', () => {
     expect(() => phpJsonEncode({ number: '4111111111111111\ud800' })).toThrow(/^(?!.*4111).*$/s);
+  });
+});
+
+/** How often the engine's own encoder is asked: once for the whole value, or once for every text in it. */
+function engineCalls(value: unknown): number {
+  const { stringify } = JSON;
+  let calls = 0;
+  JSON.stringify = (one: unknown) => {
+    calls += 1;
+    return stringify(one);
+  };
+  try {
+    phpJsonEncode(value);
+  } finally {
+    JSON.stringify = stringify;
+  }
+  return calls;
+}
+
+describe('what the engine encodes as PHP does is encoded by the engine, in one call', () => {
+  let deepest: unknown = ['a', 'b'];
+  for (let level = 1; level < 512; level++) deepest = [deepest];
+
+  it.each<[string, unknown]>([
+    ['a text', 'a'],
+    ['whole numbers', [0, 1, -1, Number.MAX_SAFE_INTEGER]],
+    ['fractions', [0.5, -0.0001]],
+    ['booleans', [true, false]],
+    ['null', null],
+    ['a list of texts', ['a', 'b']],
+    ['an empty list', []],
+    ['a list in an object in a list', ['a', { b: ['c', 'd'], e: 'f' }]],
+    ['an object with a property that is undefined', { a: undefined, b: 'c', d: 'e' }],
+    ['512 levels', deepest],
+  ])('%s', (_, value) => {
+    expect(engineCalls(value)).toBe(1);
+  });
+
+  it('and what it does not, text by text', () => {
+    expect(engineCalls({ a: 'b', c: 1n })).toBe(3);
   });
 });
