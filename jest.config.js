@@ -27,6 +27,6 @@ export default {
   globalSetup: '<rootDir>/test/helpers/global-setup.ts',
   globalTeardown: '<rootDir>/test/helpers/global-teardown.ts',
   // Most tests wait for a process, a lease or the provider rather than for the processor.
-  maxWorkers: 3,
+  maxWorkers: 2,
   testTimeout: 30_000,
 };
