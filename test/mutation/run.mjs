@@ -21,6 +21,12 @@ const TARGETS = {
   'src/payouts/payout.decision.ts': ['test/payouts/payout.decision.spec.ts'],
   'src/payouts/payout.facts.ts': ['test/payouts/payout.decision.spec.ts'],
   'src/payouts/payout.schedule.ts': ['test/payouts/payout.decision.spec.ts'],
+  'src/payouts/payout.store.ts': [
+    'test/payouts/payout.store.spec.ts',
+    'test/payouts/payout.store.follow-up.spec.ts',
+    'test/payouts/payout.store.faults.spec.ts',
+    'test/payouts/payout.store.queries.spec.ts',
+  ],
 };
 
 // `npm run test:mutation -- php-json store` takes the files whose names contain one of these.
