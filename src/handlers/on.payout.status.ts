@@ -9,6 +9,8 @@ export const ON_PAYOUT_STATUS = Symbol('ALIKASSA_ON_PAYOUT_STATUS');
  * that runs the worker. The call is owed from within the transaction of the change, so it survives a crash; it is
  * repeated with back-off until the method returns. Repeats carry the same `eventId`; calls for two changes of one payout
  * may come in any order. The handler is known by `Class.method`: renamed, it misses the calls that are still owed.
+ * The process that writes a change decides by its own handlers which calls are owed: have the same handlers in every
+ * process on the database, and release a new one everywhere before you count on it.
  * @param statuses one or more.
  */
 export function OnPayoutStatus(...statuses: [PayoutStatus, ...PayoutStatus[]]) {
