@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto';
+import type { DatabaseError } from 'pg';
+import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
+
+const REFUSED = '23001';
+const FINALS = ['paid', 'cancel', 'fail', 'rejected', 'withdrawn'];
+/** What a person, key rotation and erasure change of a final payout. */
+const MAY_CHANGE: Record<string, string> = {
+  attention: "'conflict_status'",
+  revision: 'revision + 1',
+  updated_at: 'clock_timestamp()',
+  due_at: 'NULL',
+  key_id: "'next'",
+  recipient_ciphertext: 'NULL',
+  number_fingerprint: String.raw`'\x02'`,
+  content_fingerprint: String.raw`'\x02'`,
+};
+/** Another value, for each column that has one which the table's own checks let through. */
+const ANOTHER: Record<string, string> = {
+  id: 'gen_random_uuid()',
+  seq: 'DEFAULT',
+  account: 'gen_random_uuid()',
+  currency: "'EUR'",
+  amount: 'amount + 1',
+  status: "CASE status WHEN 'paid' THEN 'fail' ELSE 'paid' END",
+  attempt: 'attempt + 1',
+  possibly_sent: 'NOT possibly_sent',
+  is_partial_payment: 'true',
+};
+const IDENTITY = ['id', 'seq', 'order_id', 'account', 'currency', 'amount', 'service', 'created_at'];
+
+let database: TestDatabase;
+beforeAll(async () => (database = await createTestDatabase()));
+afterAll(async () => database.drop());
+
+async function payout(status: string, possiblySent = false): Promise<string> {
+  const id = randomUUID();
+  await database.pool.query(
+    String.raw`INSERT INTO alikassa_payouts (id, order_id, account, currency, amount, service, number_masked, status,
+       attempt, lease_until, possibly_sent, settled_at, key_id, recipient_ciphertext, number_fingerprint,
+       content_fingerprint)
+     VALUES ($1::uuid, $1::text, $1::uuid, 'RUB', '5.00', 's', '*', $2::text, 1, now(), $3,
+       CASE WHEN $2::text = ANY ($4) THEN now() END, 'k', '\x01', '\x01', '\x01')`,
+    [id, status, possiblySent, FINALS],
+  );
+  return id;
+}
+
+async function columns(): Promise<{ name: string; type: string }[]> {
+  const { rows } = await database.pool.query<{ name: string; type: string }>(
+    `SELECT column_name AS name, data_type AS type FROM information_schema.columns
+     WHERE table_name = 'alikassa_payouts' ORDER BY ordinal_position`,
+  );
+  return rows;
+}
+
+function otherValue(name: string, type: string): string {
+  if (ANOTHER[name]) return ANOTHER[name];
+  if (type.startsWith('timestamp')) return "clock_timestamp() + interval '1 h'";
+  return type === 'text' || type === 'character varying' ? "'x'" : '7';
+}
+
+/** @returns the SQLSTATE, or the number of rows. */
+async function attempted(sql: string): Promise<string | number | null> {
+  return database.pool.query(sql).then(
+    ({ rowCount }) => rowCount,
+    ({ code }: DatabaseError) => code ?? null,
+  );
+}
+const change = (id: string, name: string, value: string): string =>
+  `UPDATE alikassa_payouts SET ${name} = ${value} WHERE id = '${id}'`;
+
+describe.each(FINALS)('a payout that is %s', (status) => {
+  it('keeps every column, whoever writes it', async () => {
+    const id = await payout(status);
+    const kept = (await columns()).filter(({ name }) => !(name in MAY_CHANGE));
+    const answers = await Promise.all(
+      kept.map(async ({ name, type }) => [name, await attempted(change(id, name, otherValue(name, type)))]),
+    );
+    expect(answers).toEqual(kept.map(({ name }) => [name, REFUSED]));
+  });
+
+  it('lets a person call and be answered, keys be rotated and the recipient be erased', async () => {
+    const id = await payout(status);
+    for (const [name, value] of Object.entries(MAY_CHANGE)) {
+      expect([name, await attempted(change(id, name, value))]).toEqual([name, 1]);
+    }
+  });
+});
+
+describe('a final payout', () => {
+  it('keeps a column that a later migration adds', async () => {
+    const id = await payout('paid');
+    await database.pool.query('ALTER TABLE alikassa_payouts ADD COLUMN later text');
+    const answer = await attempted(change(id, 'later', "'x'"));
+    await database.pool.query('ALTER TABLE alikassa_payouts DROP COLUMN later');
+    expect(answer).toBe(REFUSED);
+  });
+
+  it('is refused with a sentence that says which it is and what to do', async () => {
+    const id = await payout('paid');
+    await expect(database.pool.query(change(id, 'status', "'fail'"))).rejects.toThrow(
+      `UPDATE of alikassa_payouts (${id}, paid) is refused: a final payout does not change; resolve() acknowledges`,
+    );
+  });
+
+  it("does not change through a BEFORE trigger of the host's either", async () => {
+    const id = await payout('paid');
+    await database.pool.query(`
+      CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.amount := 1; RETURN NEW; END $$;
+      CREATE TRIGGER zz_meddle BEFORE UPDATE ON alikassa_payouts FOR EACH ROW EXECUTE FUNCTION meddle()`);
+    const answer = await attempted(change(id, 'attention', 'NULL'));
+    await database.pool.query('DROP FUNCTION meddle CASCADE');
+    expect(answer).toBe(REFUSED);
+  });
+});
+
+describe.each(['queued', 'sending', 'wait', 'unknown'])('a payout that is %s', (status) => {
+  it('keeps what was accepted, and moves otherwise', async () => {
+    const id = await payout(status);
+    for (const { name, type } of await columns()) {
+      if (name === 'status' || name === 'settled_at') continue;
+      const value = MAY_CHANGE[name] ?? otherValue(name, type);
+      const expected = IDENTITY.includes(name) ? REFUSED : 1;
+      expect([name, await attempted(change(id, name, value))]).toEqual([name, expected]);
+    }
+    expect(await attempted(`UPDATE alikassa_payouts SET status = 'paid', settled_at = now() WHERE id = '${id}'`)).toBe(1);
+  });
+
+  it('that may have been sent stays so, and its attempts only grow', async () => {
+    const id = await payout(status, true);
+    expect([
+      await attempted(change(id, 'possibly_sent', 'false')),
+      await attempted(change(id, 'attempt', 'attempt - 1')),
+      await attempted(change(id, 'attempt', 'attempt + 1')),
+    ]).toEqual([REFUSED, REFUSED, 1]);
+  });
+});
+
+describe('history', () => {
+  it('is not deleted, emptied or rewritten', async () => {
+    await payout('paid');
+    const all = 'alikassa_payouts, alikassa_payout_events, alikassa_deliveries';
+    for (const sql of [
+      'DELETE FROM alikassa_payouts',
+      'TRUNCATE alikassa_payouts CASCADE',
+      `TRUNCATE ${all}`,
+      "UPDATE alikassa_payout_events SET actor = 'x'",
+      'DELETE FROM alikassa_payout_events',
+      'TRUNCATE alikassa_payout_events CASCADE',
+      // Nothing is hit: the attempt is a mistake all the same.
+      'DELETE FROM alikassa_payouts WHERE false',
+    ]) {
+      expect([sql, await attempted(sql)]).toEqual([sql, REFUSED]);
+    }
+    await expect(database.pool.query('DELETE FROM alikassa_payouts')).rejects.toThrow('docs/DATABASE.md');
+  });
+});
