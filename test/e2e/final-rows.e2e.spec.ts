@@ -9,7 +9,7 @@ const MAY_CHANGE: Record<string, string> = {
   attention: "'conflict_status'",
   revision: 'revision + 1',
   updated_at: 'clock_timestamp()',
-  due_at: 'NULL',
+  due_at: 'clock_timestamp()',
   key_id: "'next'",
   recipient_ciphertext: 'NULL',
   number_fingerprint: String.raw`'\x02'`,
@@ -124,7 +124,9 @@ describe.each(['queued', 'sending', 'wait', 'unknown'])('a payout that is %s', (
       const expected = IDENTITY.includes(name) ? REFUSED : 1;
       expect([name, await attempted(change(id, name, value))]).toEqual([name, expected]);
     }
-    expect(await attempted(`UPDATE alikassa_payouts SET status = 'paid', settled_at = now() WHERE id = '${id}'`)).toBe(1);
+    expect(await attempted(`UPDATE alikassa_payouts SET status = 'paid', settled_at = now() WHERE id = '${id}'`)).toBe(
+      1,
+    );
   });
 
   it('that may have been sent stays so, and its attempts only grow', async () => {
@@ -153,6 +155,10 @@ describe('history', () => {
     ]) {
       expect([sql, await attempted(sql)]).toEqual([sql, REFUSED]);
     }
-    await expect(database.pool.query('DELETE FROM alikassa_payouts')).rejects.toThrow('docs/DATABASE.md');
+    for (const how of ['DELETE FROM', 'TRUNCATE']) {
+      await expect(
+        database.pool.query(`${how} alikassa_payouts${how === 'TRUNCATE' ? ' CASCADE' : ''}`),
+      ).rejects.toThrow(/of alikassa_payouts is refused: .* docs\/DATABASE\.md says how to purge/);
+    }
   });
 });

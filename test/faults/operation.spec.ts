@@ -5,6 +5,7 @@ import { prepare, freePort, startApplication, type TestSurroundings } from '../h
 import { CrashedPayout } from '../helpers/crash.js';
 import { startHostProcess } from '../helpers/host.js';
 import { payload } from '../helpers/payload.js';
+import { unprotected } from '../helpers/unprotected.js';
 import { until } from '../helpers/until.js';
 
 const HOUR = 3_600_000;
@@ -208,7 +209,8 @@ describe('versions, keys and outages', () => {
     await relay.close();
     await until(async () => (await query("SELECT 1 FROM alikassa_payouts WHERE status = 'sending'")).length === 0);
     // A day passes: everything is a day older.
-    await query(
+    await unprotected(
+      surroundings.database.pool,
       `UPDATE alikassa_payouts SET created_at = created_at - interval '24 h', due_at = due_at - interval '24 h'`,
     );
     await until(async () => (await query("SELECT 1 FROM alikassa_payouts WHERE attention = 'overdue'")).length > 0);

@@ -2,6 +2,7 @@ import type { PayoutDto } from '../../src/payouts/payout.dto.js';
 import type { RequestFault } from '../../src/testing/index.js';
 import { freePort, prepare, startApplication, type TestApplication } from '../helpers/application.js';
 import { payload } from '../helpers/payload.js';
+import { unprotected } from '../helpers/unprotected.js';
 import { until } from '../helpers/until.js';
 
 let host: TestApplication;
@@ -140,9 +141,8 @@ it('64: another amount -> conflict', async () => {
 
 it('65: `wait` beyond the age limit -> attention, polling goes on', async () => {
   const id = await waiting('65');
-  await host.database.pool.query("UPDATE alikassa_payouts SET created_at = now() - interval '25 h' WHERE id = $1", [
-    id,
-  ]);
+  const older = "UPDATE alikassa_payouts SET created_at = now() - interval '25 h' WHERE id = $1";
+  await unprotected(host.database.pool, older, [id]);
   await until(async () => (await stateOf(id))[1] === 'overdue');
   const { checkCount } = await host.payouts.find(id);
   await until(async () => (await host.payouts.find(id)).checkCount >= checkCount + 2);

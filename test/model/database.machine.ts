@@ -7,6 +7,7 @@ import type { PayoutService } from '../../src/payouts/payout.service.js';
 import type { PayoutStore } from '../../src/payouts/payout.store.js';
 import { payload } from '../helpers/payload.js';
 import type { TestDatabase } from '../helpers/database.js';
+import { unprotected } from '../helpers/unprotected.js';
 import type { EventLine } from './invariants.js';
 import type { Machine } from './machine.js';
 import { AMOUNT } from './model.provider.js';
@@ -73,7 +74,7 @@ export class DatabaseMachine implements Machine {
     this.shiftedMs += ms;
     const columns = ['lease_until', 'due_at', 'created_at', 'not_found_since', 'refused_at'];
     const older = columns.map((column) => `${column} = ${column} - $2 * interval '1 ms'`).join(', ');
-    await this.parts.database.pool.query(`UPDATE alikassa_payouts SET ${older} WHERE id = $1`, [this.id, ms]);
+    await unprotected(this.parts.database.pool, `UPDATE alikassa_payouts SET ${older} WHERE id = $1`, [this.id, ms]);
   }
 
   private order(): Record<string, unknown> {
