@@ -4,6 +4,7 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { alikassaMigrations } from '../../migrations/index.js';
 import { alikassaEntities } from '../alikassa.module.js';
 import { ConfigurationError } from '../alikassa.errors.js';
+import { DATABASE_TIMEOUTS } from '../payouts/database.timeouts.js';
 
 const MIGRATIONS_TABLE = 'alikassa_migrations';
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -20,7 +21,7 @@ const MENDS: Readonly<Record<string, string>> = {
 };
 
 /** The connection of the reference application: entities and migrations of the module, no `synchronize`, no query log. */
-export function dataSourceOptions(url: string): DataSourceOptions {
+export function dataSourceOptions(url: string, timeouts: object = DATABASE_TIMEOUTS): DataSourceOptions {
   return {
     type: 'postgres',
     url,
@@ -31,6 +32,7 @@ export function dataSourceOptions(url: string): DataSourceOptions {
     synchronize: false,
     logging: false,
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
+    extra: timeouts,
   };
 }
 
@@ -100,7 +102,8 @@ async function query<Row extends pg.QueryResultRow>(url: string, sql: string, va
 }
 
 async function withDataSource<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
-  const dataSource = new DataSource(dataSourceOptions(url));
+  // A migration may take its time, e.g. for an index.
+  const dataSource = new DataSource(dataSourceOptions(url, {}));
   try {
     await dataSource.initialize();
   } catch (error) {

@@ -2,10 +2,12 @@ import { Logger } from '@nestjs/common';
 import pg from 'pg';
 import type { DataSource, DataSourceOptions } from 'typeorm';
 import { ConfigurationError } from '../alikassa.errors.js';
+import { DATABASE_TIMEOUTS } from '../payouts/database.timeouts.js';
 
 /**
- * The job engine's own small pool, on the server that the DataSource uses. A pool or client without an error handler
- * ends the process when Postgres goes away, so both get one before first use.
+ * The job engine's own small pool, on the server that the DataSource uses, with our timeouts unless its `extra` names
+ * others. A pool or client without an error handler ends the process when Postgres goes away, so both get one before
+ * first use.
  * @throws ConfigurationError if the DataSource is not Postgres.
  */
 export function createWorkerPool(dataSource: DataSource, max: number): pg.Pool {
@@ -29,6 +31,7 @@ function connectionOf(dataSource: DataSource): pg.PoolConfig {
     database: options.database,
     connectionTimeoutMillis: options.connectTimeoutMS,
     ssl: options.ssl as pg.PoolConfig['ssl'],
+    ...DATABASE_TIMEOUTS,
     ...(options.extra as pg.PoolConfig | undefined),
   };
 }

@@ -11,6 +11,7 @@ import {
 } from 'graphile-worker';
 import type pg from 'pg';
 import type { DataSource } from 'typeorm';
+import { ConfigurationError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import {
   addSweepJobSql,
@@ -29,6 +30,8 @@ import type { SweepTask } from './sweep.task.js';
 import { createWorkerPool } from './worker.pool.js';
 
 const RESTART_PAUSE_MS = 500;
+const NEEDS_OWNER =
+  "holds no job engine of this version that the database's role may use; migrate as the owner and grant it (docs/DATABASE.md)";
 
 /** Runs the job engine with the application: starts with it, is started anew when it ends by itself, drains at the end. */
 @Injectable()
@@ -56,7 +59,9 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
     const { concurrency, enabled, schema, sweepIntervalMs } = this.options.worker;
     this.pool = createWorkerPool(this.dataSource, concurrency + 2);
     // Accepting a payout adds a job, so the engine's tables must be there even where no worker runs.
-    await runMigrations({ pgPool: this.pool, schema, logger: this.engineLogger() });
+    await runMigrations({ pgPool: this.pool, schema, logger: this.engineLogger() }).catch((error: unknown) => {
+      throw isDenied(error) ? new ConfigurationError('worker.schema', NEEDS_OWNER) : error;
+    });
     if (!enabled) return;
     this.supervision = this.supervise(await this.startRunner());
     this.sweepTimer = setInterval(() => void this.askForSweep(), sweepIntervalMs);
@@ -172,6 +177,11 @@ async function endOf(runner: Runner): Promise<string> {
     ),
     once(runner.events, 'pool:gracefulShutdown').then(() => 'its pool shut down'),
   ]);
+}
+
+/** SQLSTATE 42501: the role may not read the engine's tables, or not make what they lack. */
+function isDenied(error: unknown): boolean {
+  return (error as { code?: unknown }).code === '42501';
 }
 
 function payoutIdOf(payload: unknown): string {

@@ -10,9 +10,10 @@ beforeAll(async () => {
   database = await createTestDatabase();
   const options = {
     type: 'postgres',
-    url: database.url,
+    url: database.adminUrl,
     entities: alikassaEntities,
     migrations: alikassaMigrations,
+    migrationsTableName: 'alikassa_migrations',
   } as const;
   dataSource = await new DataSource(options).initialize();
 });
@@ -23,7 +24,8 @@ afterAll(async () => {
 
 const tables = async (): Promise<string[]> => {
   const { rows } = await database.pool.query<{ tablename: string }>(
-    "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'alikassa%' ORDER BY 1",
+    `SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'alikassa%'
+       AND tablename <> 'alikassa_migrations' ORDER BY 1`,
   );
   return rows.map(({ tablename }) => tablename);
 };

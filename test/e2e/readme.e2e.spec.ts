@@ -50,7 +50,7 @@ describe("the README's module", () => {
     writeFileSync(join(keysFolder, 'notifications.pem'), keys.notification.publicKey);
     Object.assign(process.env, {
       KEYS: keysFolder,
-      DATABASE_URL: database.url,
+      DATABASE_URL: database.adminUrl,
       ACCOUNT: RUB,
       ENCRYPTION_KEY: randomBytes(32).toString('base64'),
       ALIKASSA_BASE_URL: simulator.url,

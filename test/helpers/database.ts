@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { randomBytes } from 'node:crypto';
-import { runMigrations } from 'graphile-worker';
 import pg from 'pg';
-import { DataSource } from 'typeorm';
-import { alikassaMigrations } from '../../migrations/index.js';
+import { migrateUp } from '../../src/app/database.js';
+import { createRestrictedDatabase } from './least.privilege.js';
 
 const TEMPLATE = 'alikassa_template';
 const LEAK_GRACE_MS = 2_000;
@@ -11,27 +10,40 @@ const LEAK_GRACE_MS = 2_000;
 const CLONE_LOCK = 4_711;
 
 export interface TestDatabase {
+  /** As the application connects. */
   url: string;
+  /** As a superuser, who may also change the schema; the same as `url` unless privileges are restricted. */
+  adminUrl: string;
+  /** A superuser's. */
   pool: pg.Pool;
   /** Removes the database. @throws Error if a connection to it was left open. */
   drop(): Promise<void>;
 }
 
-/** A database of the caller's own, migrated: on the server that all tests share, or on another one. */
-export async function createTestDatabase(serverUrl = process.env.ALIKASSA_TEST_SERVER_URL): Promise<TestDatabase> {
+/**
+ * A database of the caller's own, migrated: on the server that all tests share, or on another one.
+ * @param isRestricted the application connects as the role of docs/DATABASE.md, which may do no more than it must.
+ */
+export async function createTestDatabase(
+  serverUrl = process.env.ALIKASSA_TEST_SERVER_URL,
+  isRestricted = process.env.ALIKASSA_TEST_LEAST_PRIVILEGE === '1',
+): Promise<TestDatabase> {
   if (!serverUrl) throw new Error('ALIKASSA_TEST_SERVER_URL is not set: run the tests through jest.config.js');
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await onServer(serverUrl, async (client) => {
+  const adminUrl = serverUrl.replace(/[^/]*$/, name);
+  const url = await onServer(serverUrl, async (client) => {
     await client.query('SELECT pg_advisory_lock($1)', [CLONE_LOCK]);
+    if (isRestricted) return (await createRestrictedDatabase(client, serverUrl, name)).appUrl;
     await ensureTemplate(client, serverUrl);
     await client.query(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
+    return adminUrl;
   });
-  const url = serverUrl.replace(/[^/]*$/, name);
-  const pool = new pg.Pool({ connectionString: url, max: 5, application_name: 'test' });
+  const pool = new pg.Pool({ connectionString: adminUrl, max: 5, application_name: 'test' });
   // A test may stop the server under it: the next query says so.
   pool.on('error', () => undefined);
   return {
     url,
+    adminUrl,
     pool,
     drop: async () => {
       await pool.end();
@@ -47,11 +59,7 @@ async function ensureTemplate(client: pg.Client, serverUrl: string): Promise<voi
   const draft = `${TEMPLATE}_draft`;
   await client.query(`DROP DATABASE IF EXISTS ${draft}`);
   await client.query(`CREATE DATABASE ${draft}`);
-  const url = serverUrl.replace(/[^/]*$/, draft);
-  const dataSource = await new DataSource({ type: 'postgres', url, migrations: alikassaMigrations }).initialize();
-  await dataSource.runMigrations();
-  await dataSource.destroy();
-  await runMigrations({ connectionString: url, schema: 'alikassa_worker' });
+  await migrateUp(serverUrl.replace(/[^/]*$/, draft), 'alikassa_worker');
   await client.query(`ALTER DATABASE ${draft} RENAME TO ${TEMPLATE}`);
 }
 
