@@ -33,7 +33,7 @@ export async function createTestDatabase(
   const adminUrl = serverUrl.replace(/[^/]*$/, name);
   const url = await onServer(serverUrl, async (client) => {
     await client.query('SELECT pg_advisory_lock($1)', [CLONE_LOCK]);
-    if (isRestricted) return (await createRestrictedDatabase(client, serverUrl, name)).appUrl;
+    if (isRestricted) return createRestrictedDatabase(client, serverUrl, name);
     await ensureTemplate(client, serverUrl);
     await client.query(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`);
     return adminUrl;
