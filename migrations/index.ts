@@ -1,10 +1,12 @@
 import { CreateAlikassaTables1764000000000 } from './1764000000000-create-alikassa-tables.js';
 import { AddPausesAndDeliveries1764100000000 } from './1764100000000-add-pauses-and-deliveries.js';
 import { ProtectFinalRows1764200000000 } from './1764200000000-protect-final-rows.js';
+import { AddRecipientRetention1764300000000 } from './1764300000000-add-recipient-retention.js';
 
 /** Every migration of this module, in order, for the host's own DataSource. */
 export const alikassaMigrations = [
   CreateAlikassaTables1764000000000,
   AddPausesAndDeliveries1764100000000,
   ProtectFinalRows1764200000000,
+  AddRecipientRetention1764300000000,
 ];

@@ -19,6 +19,8 @@ import { PayoutService } from './payouts/payout.service.js';
 import { PayoutStore } from './payouts/payout.store.js';
 import { ALIKASSA_OPTIONS } from './payouts/payout.tokens.js';
 import { RecipientCipher } from './payouts/recipient.cipher.js';
+import { RecipientRetention } from './payouts/recipient.retention.js';
+import { RecipientRotation } from './payouts/recipient.rotation.js';
 import { AliKassaClient } from './provider/provider.client.js';
 import { SignatureProvider } from './provider/signature.provider.js';
 import { CheckTask } from './worker/check.task.js';
@@ -67,6 +69,11 @@ const providers: Provider[] = [
     useFactory: (...parts: ConstructorParameters<typeof PayoutService>) => new PayoutService(...parts),
   },
   {
+    provide: RecipientRotation,
+    inject: [DataSource, PayoutStore, RecipientCipher],
+    useFactory: (...parts: ConstructorParameters<typeof RecipientRotation>) => new RecipientRotation(...parts),
+  },
+  {
     provide: NotificationInbox,
     inject: [DataSource],
     useFactory: (dataSource: DataSource) => new NotificationInbox(dataSource),
@@ -94,7 +101,13 @@ const providers: Provider[] = [
         options,
         new SubmitTask(store, cipher, client, gate, options),
         new CheckTask(store, client),
-        new SweepTask(store, deliveries, new JobStore(dataSource, options.worker.schema), options),
+        new SweepTask(
+          store,
+          deliveries,
+          new JobStore(dataSource, options.worker.schema),
+          new RecipientRetention(dataSource, options.recipientRetentionDays),
+          options,
+        ),
         new DeliverTask(deliveries, handlers, store),
       );
     },
@@ -105,6 +118,6 @@ const providers: Provider[] = [
 @Module({
   imports: [HttpModule, DiscoveryModule],
   providers,
-  exports: [PayoutService, SignatureProvider, AliKassaClient, WorkerService],
+  exports: [PayoutService, RecipientRotation, SignatureProvider, AliKassaClient, WorkerService],
 })
 export class AliKassaModule extends ConfigurableModuleClass {}

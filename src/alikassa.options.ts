@@ -45,6 +45,11 @@ export interface AliKassaOptions {
   ca?: string | Buffer;
   /** Ring for recipients' data; the first key is active, the others only decrypt. */
   encryptionKeys: EncryptionKey[];
+  /**
+   * Days after its end for which a payout's recipient stays readable, by the database's clock; then the ciphertext is
+   * erased. Masked number and fingerprints stay, for search and repeated creates. Default: it is kept.
+   */
+  recipientRetentionDays?: number;
   /** Sent as `notification_endpoint_url` where a payout names no endpoint of its own. */
   notificationUrl?: string;
   /** Total time for one call to the provider. Default 30000. */
@@ -81,8 +86,9 @@ export interface AliKassaOptions {
 }
 
 /** The options with every default filled in. */
-export type ResolvedOptions = Required<Omit<AliKassaOptions, 'ca' | 'notificationUrl' | 'passphrase' | 'worker'>> &
-  Pick<AliKassaOptions, 'ca' | 'notificationUrl' | 'passphrase'> & { worker: Required<WorkerOptions> };
+export type ResolvedOptions = Required<Omit<AliKassaOptions, OptionsWithoutDefault | 'worker'>> &
+  Pick<AliKassaOptions, OptionsWithoutDefault> & { worker: Required<WorkerOptions> };
+type OptionsWithoutDefault = 'ca' | 'notificationUrl' | 'passphrase' | 'recipientRetentionDays';
 
 export const DEFAULT_BASE_URL = 'https://api-merchant.alikassa.com';
 export const DEFAULT_CHECK_SCHEDULE: readonly number[] = [10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000];
@@ -111,6 +117,7 @@ export function resolveOptions(options: AliKassaOptions): ResolvedOptions {
     digest: checkedDigest(options.digest),
     baseUrl: checkedBaseUrl(options.baseUrl ?? DEFAULT_BASE_URL),
     encryptionKeys: checkedKeys(options.encryptionKeys),
+    recipientRetentionDays: checkedRetention(options.recipientRetentionDays),
     notificationUrl: checkedNotificationUrl(options.notificationUrl),
     timeoutMs,
     leaseMs,
@@ -213,6 +220,12 @@ function checkedKeys(keys: EncryptionKey[] | undefined): EncryptionKey[] {
     }
     return { id, key: bytes };
   });
+}
+
+/** A century is more than anybody keeps, and what the database can still count back from today. */
+function checkedRetention(days: number | undefined): number | undefined {
+  if (days === undefined || (Number.isSafeInteger(days) && days >= 1 && days <= 36_500)) return days;
+  throw new ConfigurationError('recipientRetentionDays', 'must be a whole number of days from 1 to 36500');
 }
 
 function checkedSchema(schema: string): string {

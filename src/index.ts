@@ -32,11 +32,19 @@ export {
   PayoutEventDto,
   PayoutExtraDto,
   ResolvePayoutDto,
+  SearchPayoutsDto,
 } from './payouts/payout.dto.js';
 export { Payout, PayoutEvent } from './payouts/payout.entity.js';
 export { RequireScope, type PayoutScope } from './payouts/payout.scopes.js';
 export { PayoutService, type Caller, type CreateOptions, type PayoutPage } from './payouts/payout.service.js';
 export { isFinal, PAYOUT_STATUSES, type PayoutStatus } from './payouts/payout.status.js';
+export {
+  RecipientRotation,
+  type KeyUse,
+  type RotationOptions,
+  type RotationProgress,
+  type RotationReport,
+} from './payouts/recipient.rotation.js';
 export { phpJsonEncode } from './provider/php-json.js';
 export { AliKassaClient } from './provider/provider.client.js';
 export type {

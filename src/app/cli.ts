@@ -16,6 +16,9 @@ Usage: alikassa <command>
   migrate         run the missing migrations on DATABASE_URL
   migrate --down  revert the last migration
   doctor          check configuration, keys, database, migrations and the provider
+  keys generate   print a new key for ALIKASSA_ENCRYPTION_KEYS
+  keys rotate     re-encrypt recipients' data under the first of ALIKASSA_ENCRYPTION_KEYS, while
+                  payouts flow; may be stopped and run again (docs/KEYS.md)
 
   --help          show this
   --version       show the version
@@ -36,6 +39,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import('./commands/demo.js')).demo,
   migrate: async () => (await import('./commands/migrate.js')).migrate,
   doctor: async () => (await import('./commands/doctor.js')).doctor,
+  'keys generate': async () => (await import('./commands/keys.js')).generateKey,
+  'keys rotate': async () => (await import('./commands/keys.js')).rotateKeys,
 };
 
 /**
@@ -54,11 +59,10 @@ export async function main(args: string[]): Promise<number> {
       console.log(packageVersion());
       return 0;
     }
-    const [name = '', ...rest] = positionals;
+    const name = positionals.join(' ');
     if (name === '') throw new UsageError('a command is missing');
     const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
     if (!load) throw new UsageError(`there is no command "${name}"`);
-    if (rest.length > 0) throw new UsageError(`"${name}" takes no "${rest.join(' ')}"`);
     if (values.down && name !== 'migrate') throw new UsageError(`"${name}" takes no --down`);
     const command = await load();
     return await command(readEnvironment(), { down: values.down ?? false });

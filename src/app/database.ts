@@ -101,7 +101,8 @@ async function query<Row extends pg.QueryResultRow>(url: string, sql: string, va
   }
 }
 
-async function withDataSource<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
+/** Runs `work` on a connection of the reference application, and closes it. @throws ConfigurationError with the mend. */
+export async function withDataSource<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
   // A migration may take its time, e.g. for an index.
   const dataSource = new DataSource(dataSourceOptions(url, {}));
   try {

@@ -18,9 +18,16 @@ import {
 } from '@nestjs/common';
 import type { AccountInfoAnswer, BalanceAnswer } from '../provider/provider.types.js';
 import { AliKassaErrorFilter } from './error.filter.js';
-import { CreatePayoutDto, ListPayoutsDto, PayoutDto, PayoutEventDto, ResolvePayoutDto } from './payout.dto.js';
+import {
+  CreatePayoutDto,
+  ListPayoutsDto,
+  PayoutDto,
+  PayoutEventDto,
+  ResolvePayoutDto,
+  SearchPayoutsDto,
+} from './payout.dto.js';
 import { RequireScope } from './payout.scopes.js';
-import { PayoutService, type Caller } from './payout.service.js';
+import { PayoutService, type Caller, type PayoutPage } from './payout.service.js';
 
 /** The part of a request that is read here, the same in Express and Fastify. */
 interface RequestLike {
@@ -30,6 +37,11 @@ interface RequestLike {
 /** The part of a response that is written here, the same in Express and Fastify. */
 interface ResponseLike {
   status(code: number): unknown;
+}
+
+interface PayoutPageDto {
+  data: PayoutDto[];
+  next_cursor: string | null;
 }
 
 const MAX_WAIT_SECONDS = 30;
@@ -60,9 +72,23 @@ export class PayoutController {
   /** Newest first; `next_cursor` leads to the next page. */
   @Get('payouts')
   @RequireScope('payouts:read')
-  async list(@Query() filter: ListPayoutsDto): Promise<{ data: PayoutDto[]; next_cursor: string | null }> {
-    const { data, nextCursor } = await this.payouts.list(filter);
-    return { data: data.map((payout) => PayoutDto.from(payout)), next_cursor: nextCursor };
+  async list(@Query() filter: ListPayoutsDto): Promise<PayoutPageDto> {
+    return pageDto(await this.payouts.list(filter));
+  }
+
+  /**
+   * The payouts to a full number, in pages as the list. The number comes in a body: proxies and servers write URLs into
+   * their access logs, some of them headers too, and bodies nowhere by default.
+   */
+  @Post('payouts/search')
+  @HttpCode(200)
+  @RequireScope('payouts:read')
+  async search(
+    @Body() filter: SearchPayoutsDto,
+    @Headers('content-type') contentType: string | undefined,
+  ): Promise<PayoutPageDto> {
+    requireJson(contentType);
+    return pageDto(await this.payouts.search(filter));
   }
 
   @Get('payouts/:id')
@@ -128,6 +154,10 @@ export function mountPayoutController(prefix: string, guards: Type<CanActivate>[
   @UseGuards(...guards)
   class MountedPayoutController extends PayoutController {}
   return MountedPayoutController;
+}
+
+function pageDto({ data, nextCursor }: PayoutPage): PayoutPageDto {
+  return { data: data.map((payout) => PayoutDto.from(payout)), next_cursor: nextCursor };
 }
 
 function callerOf(request: RequestLike): Caller {

@@ -324,9 +324,16 @@ function paused(payout: Payout, reason: PauseReason, afterMs: number): Decision 
   return { to: 'queued', set: { attention }, next: { task: 'submit', afterMs: jittered(afterMs) }, event };
 }
 
+/**
+ * A payout that cannot be sent as it is stored is not sent until a person has looked; one that was sent is only marked.
+ * What already calls a person stays: a conflict that is written over would let the payout be withdrawn. An attempt under
+ * way has read the row; should it come back to the queue, the next one reads it again.
+ */
 function fault(payout: Payout, attention: string): Decision | null {
-  if (payout.status !== 'queued' || payout.attention === attention) return null;
-  return { to: 'queued', set: { attention }, next: null, event: { type: 'fault', detail: { attention } } };
+  if (payout.status === 'sending' || isFinal(payout.status)) return null;
+  if (payout.attention !== null && !isPauseNote(payout.attention)) return null;
+  const next = payout.status === 'queued' ? null : 'keep';
+  return { to: payout.status, set: { attention }, next, event: { type: 'fault', detail: { attention } } };
 }
 
 function withdrawal(payout: Payout, actor: string | undefined): Decision {

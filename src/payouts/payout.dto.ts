@@ -15,7 +15,7 @@ import {
 } from 'class-validator';
 import type { Payout, PayoutEvent } from './payout.entity.js';
 import { PAYOUT_STATUSES, type PayoutStatus } from './payout.status.js';
-import { IsBirthDate, IsHttpUrl, IsPayoutAmount, IsPlainText } from './payout.validators.js';
+import { IsBirthDate, IsHttpUrl, IsPayoutAmount, IsPlainText, IsRecipientNumber } from './payout.validators.js';
 
 /** `extra` of a create: what an EUR account requires (PROVIDER.md, "Create a payout"). */
 export class PayoutExtraDto {
@@ -57,7 +57,7 @@ export class CreatePayoutDto {
   amount!: string | number;
 
   /** Card, phone or account number of the recipient. */
-  @Matches(/^[\x21-\x7e]{1,64}$/, { message: 'number must be 1 to 64 ASCII characters without spaces' })
+  @IsRecipientNumber()
   number!: string;
 
   /** Your own id of the payout; unique for ever. */
@@ -139,6 +139,13 @@ export class ListPayoutsDto {
   @IsOptional()
   @Matches(/^[A-Za-z0-9_-]{1,40}$/, { message: 'cursor must be the next_cursor of an earlier page' })
   cursor?: string;
+}
+
+/** Search by the recipient's full number, within what the list can be filtered by. */
+export class SearchPayoutsDto extends ListPayoutsDto {
+  /** As it was given to create, character for character. */
+  @IsRecipientNumber()
+  number!: string;
 }
 
 /** A payout as REST shows it. Money is a decimal string, times are ISO 8601. */

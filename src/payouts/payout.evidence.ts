@@ -32,7 +32,7 @@ export type Evidence =
   | { type: 'lease_expired' }
   /** The account of a queued payout is paused for so long. */
   | { type: 'paused'; reason: PauseReason; afterMs: number }
-  /** A queued payout that cannot be sent as it is stored. */
+  /** The payout cannot be sent as it is stored. */
   | { type: 'fault'; attention: string }
   /** The host takes a payout back before it was sent. */
   | { type: 'withdrawal'; actor?: string }

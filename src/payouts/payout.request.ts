@@ -38,13 +38,27 @@ export function providerRequest(dto: CreatePayoutDto, notificationUrl: string | 
  * the spelling of its amount ("500", "500.00") or the module's default notification URL.
  */
 export function contentOf(dto: CreatePayoutDto, account: string): string {
-  return phpJsonEncode({ account, ...providerRequest(dto, undefined), amount: twoDecimals(String(dto.amount)) });
+  return contentText(providerRequest(dto, undefined), account);
+}
+
+/**
+ * The contents that a stored body may have: it does not say whether its notification URL was the payout's own or the
+ * default of that time, so there is one with it and one without.
+ */
+export function contentsOfBody(body: string, account: string): [string, string] {
+  const request = JSON.parse(body) as CreatePayoutRequest;
+  const { notification_endpoint_url: _, ...withoutUrl } = request;
+  return [contentText(request, account), contentText(withoutUrl, account)];
 }
 
 /** "500" -> "500.00"; decimal strings only, so no float is involved. */
 export function twoDecimals(amount: string): string {
   const [whole = '0', fraction = ''] = amount.split('.');
   return `${whole}.${fraction.padEnd(2, '0')}`;
+}
+
+function contentText(request: CreatePayoutRequest, account: string): string {
+  return phpJsonEncode({ account, ...request, amount: twoDecimals(request.amount) });
 }
 
 function compact<T extends object>(fields: T): T {

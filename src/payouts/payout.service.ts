@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import type { DataSource, EntityManager } from 'typeorm';
+import { In, type DataSource, type EntityManager, type FindOptionsWhere } from 'typeorm';
 import {
   OrderConflictError,
   PayoutNotFoundError,
@@ -14,7 +14,7 @@ import type { AliKassaClient } from '../provider/provider.client.js';
 import type { AccountInfoAnswer, BalanceAnswer, ProviderOutcome } from '../provider/provider.types.js';
 import { maskNumber } from './card.number.js';
 import { mappedDatabaseError } from './database.errors.js';
-import { ListPayoutsDto, ResolvePayoutDto, type CreatePayoutDto } from './payout.dto.js';
+import { ListPayoutsDto, ResolvePayoutDto, SearchPayoutsDto, type CreatePayoutDto } from './payout.dto.js';
 import { Payout, PayoutEvent } from './payout.entity.js';
 import { decodeCursor, encodeCursor } from './payout.page.js';
 import { contentOf, providerRequest, twoDecimals } from './payout.request.js';
@@ -108,18 +108,18 @@ export class PayoutService {
    * @throws InvalidInputError
    */
   async list(filter: ListPayoutsDto = {}): Promise<PayoutPage> {
-    const { order_id, status, limit = PAGE, cursor } = validated(ListPayoutsDto, filter);
-    const query = this.dataSource
-      .createQueryBuilder(Payout, 'payout')
-      .orderBy('payout.seq', 'DESC')
-      .limit(limit + 1);
-    if (order_id !== undefined) query.andWhere('payout.orderId = :order_id', { order_id });
-    if (status !== undefined) query.andWhere('payout.status = :status', { status });
-    if (cursor !== undefined) query.andWhere('payout.seq < :seq', { seq: decodeCursor(cursor) });
-    const rows = await mapped(query.getMany());
-    const data = rows.slice(0, limit);
-    const last = data.at(-1);
-    return { data, nextCursor: rows.length > limit && last ? encodeCursor(last.seq) : null };
+    return this.page(validated(ListPayoutsDto, filter));
+  }
+
+  /**
+   * The payouts to a recipient's full number, newest first, in pages: found by its fingerprint under every key of the
+   * ring, since the number itself is stored nowhere in the clear.
+   * @throws InvalidInputError
+   */
+  async search(filter: SearchPayoutsDto): Promise<PayoutPage> {
+    const { number, ...listed } = validated(SearchPayoutsDto, filter);
+    const numberFingerprint = In(this.cipher.keyIds.map((id) => this.cipher.fingerprint(number, id)));
+    return this.page(listed, { numberFingerprint });
   }
 
   /** A payout's history, oldest first. @throws PayoutNotFoundError */
@@ -196,6 +196,26 @@ export class PayoutService {
       if (!isUnanswered || performance.now() + pause > deadline) return payout;
       await sleep(pause);
     }
+  }
+
+  /** One page; a filter that is null is none. */
+  private async page(
+    { order_id, status, limit, cursor }: ListPayoutsDto,
+    where: FindOptionsWhere<Payout> = {},
+  ): Promise<PayoutPage> {
+    const size = limit ?? PAGE;
+    const query = this.dataSource
+      .createQueryBuilder(Payout, 'payout')
+      .where(where)
+      .orderBy('payout.seq', 'DESC')
+      .limit(size + 1);
+    if (order_id != null) query.andWhere('payout.orderId = :order_id', { order_id });
+    if (status != null) query.andWhere('payout.status = :status', { status });
+    if (cursor != null) query.andWhere('payout.seq < :seq', { seq: decodeCursor(cursor) });
+    const rows = await mapped(query.getMany());
+    const data = rows.slice(0, size);
+    const last = data.at(-1);
+    return { data, nextCursor: rows.length > size && last ? encodeCursor(last.seq) : null };
   }
 }
 

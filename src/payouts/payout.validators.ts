@@ -41,6 +41,13 @@ export function IsPlainText(max: number): PropertyDecorator {
   )();
 }
 
+/** A recipient's number as it is stored and searched: never trimmed or rewritten, since what is signed must be what was given. */
+export const IsRecipientNumber = rule(
+  'isRecipientNumber',
+  'number must be 1 to 64 ASCII characters without spaces',
+  (value) => typeof value === 'string' && /^[\x21-\x7e]{1,64}$/.test(value),
+);
+
 /** http or https, at most 255 characters (PROVIDER.md, "Create a payout"). */
 export const IsHttpUrl = rule(
   'isHttpUrl',

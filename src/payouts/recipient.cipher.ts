@@ -56,7 +56,7 @@ export class RecipientCipher {
 
   /** @throws RecipientUnreadableError if the key is not in the ring or the ciphertext is not this row's, unchanged. */
   open(rowId: string, sealed: Sealed): string {
-    const key = this.keyOf(sealed.keyId);
+    const key = this.keyOf(sealed.keyId, `Payout ${rowId}: `);
     if (sealed.ciphertext.length < IV_BYTES + TAG_BYTES) {
       throw new RecipientUnreadableError(`Payout ${rowId}: its recipient data is cut short; restore the row.`);
     }
@@ -80,11 +80,11 @@ export class RecipientCipher {
     return createHmac('sha256', this.keyOf(keyId).fingerprint).update(text, 'utf8').digest();
   }
 
-  private keyOf(keyId: string): RingKey {
+  private keyOf(keyId: string, where = 'Recipient data: '): RingKey {
     const key = this.ring.get(keyId);
     if (!key) {
       throw new RecipientUnreadableError(
-        `Encryption key "${keyId}" is not in the ring; add it to the encryption keys.`,
+        `${where}encryption key "${keyId}" is not in the ring; add it to the encryption keys.`,
       );
     }
     return key;

@@ -3,13 +3,17 @@ import type { ResolvedOptions } from '../alikassa.options.js';
 import type { DeliveryStore } from '../payouts/delivery.store.js';
 import type { JobStore } from '../payouts/job.store.js';
 import type { PayoutStore } from '../payouts/payout.store.js';
+import type { RecipientRetention } from '../payouts/recipient.retention.js';
 
 const BATCH = 500;
 
 /** A job that is locked for longer is taken to be a dead worker's, unless the lease says so sooner. */
 const MAX_RUN_MS = 10_000;
 
-/** Repairs what a dead worker left: expired leases, and what is overdue because its job is locked or lost. */
+/**
+ * Repairs what a dead worker left: expired leases, and what is overdue because its job is locked or lost. After that it
+ * erases the recipients whose retention has ended.
+ */
 export class SweepTask {
   private readonly logger = new Logger('AliKassaSweep');
 
@@ -17,6 +21,7 @@ export class SweepTask {
     private readonly store: PayoutStore,
     private readonly deliveries: DeliveryStore,
     private readonly jobs: JobStore,
+    private readonly retention: RecipientRetention,
     private readonly options: ResolvedOptions,
   ) {}
 
@@ -34,6 +39,10 @@ export class SweepTask {
         `${expired.length} expired leases are now unknown; the jobs of ${payouts} payouts and ${calls} handler calls ` +
           'were lost and added again.',
       );
+    }
+    const erased = await this.retention.erase();
+    if (erased > 0) {
+      this.logger.log(`Erased the recipients of ${erased} payouts that ended ${this.retention.days} days ago or more.`);
     }
   }
 }
