@@ -70,16 +70,16 @@ function unreadablePrinter(): (error: Error) => void {
 
 /** What has become of every key, and what to do about it. */
 function printed({ rotated, unreadable, isStopped, left, unused }: RotationReport, active: string): number {
-  console.log(`rotated     ${rotated} rows to key ${active}`);
+  console.log(`rotated     ${rotated} row(s) to key ${active}`);
   for (const id of unused) console.log(`key ${id}: no row uses it; it can be removed from the ring`);
   for (const { keyId, sealed, erased } of left) {
-    if (erased > 0) console.log(`key ${keyId}: ${erased} rows have no ciphertext; keep key ${keyId} in the ring`);
-    if (sealed > 0) console.log(`key ${keyId}: ${sealed} rows are still under it; keep it, and rotate again`);
+    if (erased > 0) console.log(`key ${keyId}: ${erased} row(s) have no ciphertext; keep key ${keyId} in the ring`);
+    if (sealed > 0) console.log(`key ${keyId}: ${sealed} row(s) are still under it; keep it, and rotate again`);
   }
   if (isStopped) console.error('stopped: run "alikassa keys rotate" again to go on');
   if (unreadable > 0) {
     console.error(
-      `${unreadable} rows cannot be read back: add the missing key or restore the rows, then rotate again; ` +
+      `${unreadable} row(s) cannot be read back: add the missing key or restore the rows, then rotate again; ` +
         'open payouts among them have the attention recipient_unreadable',
     );
   }
