@@ -43,7 +43,7 @@ export class Payout {
   @Column({ type: 'integer', update: false })
   attempt!: number;
 
-  /** Raised by every change of the row; a change is conditional on it. */
+  /** Raised by every change of the row but that of its encryption; a change is conditional on it. */
   @Column({ type: 'integer', update: false })
   revision!: number;
 

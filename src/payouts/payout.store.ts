@@ -45,7 +45,7 @@ const SECRET_COLUMNS = ['keyId', 'recipientCiphertext', 'numberFingerprint', 'co
 const DATABASE_RETRIES = 6;
 const NO_DELIVERIES = { table: '', jobs: '' };
 
-/** The only writer of payouts. Every write is one statement, conditional on the revision it was decided on. */
+/** The only writer of payouts, their encryption aside. Every write is one statement, conditional on the revision it was decided on. */
 export class PayoutStore {
   constructor(
     private readonly dataSource: DataSource,
