@@ -10,7 +10,10 @@ export interface AliKassaModuleExtras {
   isGlobal?: boolean;
   /** Where the endpoints are mounted. Default `alikassa`. */
   prefix?: string;
-  /** Guards of the payout endpoints; without any they are not mounted, since they move money. */
+  /**
+   * Guards of the payout endpoints; without any they are not mounted, since they move money. What they leave as `name`,
+   * `username`, `sub` or `id` on `request.user` stands in the events of every write as `actor`.
+   */
   guards?: Type<CanActivate>[];
   /** Modules that the guards need. */
   imports?: DynamicModule['imports'];

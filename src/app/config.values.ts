@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { ConfigurationError } from '../alikassa.errors.js';
 import type { AliKassaAccount, EncryptionKey } from '../alikassa.options.js';
 import type { PayoutScope } from '../payouts/payout.scopes.js';
@@ -11,6 +12,8 @@ export interface ApiToken {
 }
 
 const SCOPES: readonly PayoutScope[] = ['payouts:create', 'payouts:read', 'payouts:operate'];
+/** What `printf %s "$TOKEN" | sha256sum` gives where the variable is not set. */
+const EMPTY_DIGEST = createHash('sha256').digest('hex');
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** `10s,30s,1m,5m,15m,1h` in milliseconds. @throws ConfigurationError */
@@ -56,6 +59,7 @@ export function parseEncryptionKeys(setting: string, text: string): EncryptionKe
 
 /** `name:scope+scope:sha256-hex,...`. No message quotes a digest. @throws ConfigurationError */
 export function parseApiTokens(setting: string, text: string): ApiToken[] {
+  const seen = new Set<string>([EMPTY_DIGEST]);
   return parts(text).map((part) => {
     // Scopes hold a colon themselves, hence the greedy middle.
     const [, name, scopes, digest] = /^([A-Za-z0-9_.-]{1,64}):(.+):([0-9A-Fa-f]{64})$/.exec(part) ?? [];
@@ -65,6 +69,11 @@ export function parseApiTokens(setting: string, text: string): ApiToken[] {
         'must be written as name:scope+scope:sha256-hex,... (64 hex digits at the end)',
       );
     }
+    if (seen.has(digest.toLowerCase())) {
+      const what = digest.toLowerCase() === EMPTY_DIGEST ? 'of an empty text' : 'of another token too';
+      throw new ConfigurationError(setting, `the digest of token "${name}" is that ${what}; give each its own`);
+    }
+    seen.add(digest.toLowerCase());
     return {
       name,
       scopes: scopes.split('+').map((scope) => checkedScope(setting, name, scope)),

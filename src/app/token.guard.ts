@@ -14,6 +14,9 @@ import type { ApiToken } from './config.values.js';
 /** Injection token of the tokens that the guard accepts: `ApiToken[]`. */
 export const API_TOKENS = Symbol('API_TOKENS');
 
+/** RFC 6750, section 3. */
+const CHALLENGE = 'Bearer realm="alikassa"';
+
 /** Who calls, as the guard leaves it on the request. */
 export interface ApiUser {
   name: string;
@@ -42,9 +45,15 @@ export class TokenGuard implements CanActivate {
 
   canActivate(context: ExecutionContext): boolean {
     const request = context.switchToHttp().getRequest<RequestLike>();
-    const token = this.find(bearerOf(request.headers.authorization));
+    const challenge = (attributes: string): unknown =>
+      context
+        .switchToHttp()
+        .getResponse<ResponseLike>()
+        .setHeader('WWW-Authenticate', CHALLENGE + attributes);
+    const { authorization } = request.headers;
+    const token = this.find(bearerOf(authorization));
     if (!token) {
-      context.switchToHttp().getResponse<ResponseLike>().setHeader('WWW-Authenticate', 'Bearer realm="alikassa"');
+      challenge(authorization === undefined ? '' : ', error="invalid_token"');
       throw new UnauthorizedException({
         statusCode: 401,
         message: 'A valid token is needed: Authorization: Bearer <token>',
@@ -54,6 +63,7 @@ export class TokenGuard implements CanActivate {
     }
     const scope = this.reflector.getAllAndOverride(RequireScope, [context.getHandler(), context.getClass()]);
     if (scope === undefined || !token.scopes.includes(scope)) {
+      challenge(`, error="insufficient_scope"${scope ? `, scope="${scope}"` : ''}`);
       throw new ForbiddenException({
         statusCode: 403,
         message: `The token "${token.name}" may not do this${scope ? `: it lacks the scope ${scope}` : ''}`,

@@ -31,7 +31,8 @@ import { PayoutService, type Caller, type PayoutPage } from './payout.service.js
 
 /** The part of a request that is read here, the same in Express and Fastify. */
 interface RequestLike {
-  user?: { name?: string };
+  /** Left there by the host's guard. */
+  user?: Readonly<Record<string, unknown>>;
 }
 
 /** The part of a response that is written here, the same in Express and Fastify. */
@@ -45,6 +46,7 @@ interface PayoutPageDto {
 }
 
 const MAX_WAIT_SECONDS = 30;
+const ACTOR_PROPERTIES = ['name', 'username', 'sub', 'id'] as const;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** Payouts over REST. It is mounted by the module, and only behind the host's guards. */
@@ -109,8 +111,8 @@ export class PayoutController {
   @Post('payouts/:id/refresh')
   @HttpCode(200)
   @RequireScope('payouts:operate')
-  async refresh(@Param('id') id: string): Promise<PayoutDto> {
-    return PayoutDto.from(await this.payouts.refresh(checkedId(id)));
+  async refresh(@Param('id') id: string, @Req() request: RequestLike): Promise<PayoutDto> {
+    return PayoutDto.from(await this.payouts.refresh(checkedId(id), callerOf(request)));
   }
 
   /** Takes back a payout that was never sent. */
@@ -160,8 +162,10 @@ function pageDto({ data, nextCursor }: PayoutPage): PayoutPageDto {
   return { data: data.map((payout) => PayoutDto.from(payout)), next_cursor: nextCursor };
 }
 
-function callerOf(request: RequestLike): Caller {
-  return { actor: request.user?.name };
+/** By the first of the names under which guards and Passport's strategies leave who it is. */
+function callerOf({ user }: RequestLike): Caller {
+  const who = ACTOR_PROPERTIES.map((property) => user?.[property]).find((value) => value != null);
+  return { actor: typeof who === 'string' || typeof who === 'number' ? String(who) : undefined };
 }
 
 function requireJson(contentType: string | undefined): void {

@@ -47,7 +47,7 @@ export function decide(payout: Payout, evidence: Evidence, policy: DecisionPolic
     case 'submission':
       return submission(payout, evidence.attempt, evidence.outcome, policy, now);
     case 'check':
-      return check(payout, evidence.outcome, policy, now);
+      return attributed(check(payout, evidence.outcome, policy, now), evidence);
     case 'notification':
       return provider(payout, evidence.facts, 'notification', policy, now);
     case 'lease_expired':
@@ -174,6 +174,15 @@ function check(
   if (outcome.kind === 'not_found') return notFound(payout, traceOf(outcome), policy, now);
   const open = stillOpen(payout, policy, now, outcome.kind === 'rate_limited' ? outcome.retryAfterMs : undefined);
   return { ...open, pause: pauseAfter(outcome, policy) };
+}
+
+/** Whoever asked for a check is named with what it changed, and be it only when the next one is due. */
+function attributed(
+  decision: Decision | null,
+  { actor, outcome }: Extract<Evidence, { type: 'check' }>,
+): Decision | null {
+  if (!decision || actor === undefined) return decision;
+  return { ...decision, event: { ...(decision.event ?? { type: 'check', detail: traceOf(outcome) }), actor } };
 }
 
 /**

@@ -24,8 +24,8 @@ export type Evidence =
   | { type: 'claimed' }
   /** What became of that attempt. */
   | { type: 'submission'; attempt: number; outcome: ProviderOutcome<CreatePayoutAnswer> }
-  /** What the status call answered. */
-  | { type: 'check'; outcome: ProviderOutcome<PayoutStatusAnswer> }
+  /** What the status call answered; with an actor, a person asked for it. */
+  | { type: 'check'; outcome: ProviderOutcome<PayoutStatusAnswer>; actor?: string }
   /** A notification whose signature was verified. */
   | { type: 'notification'; facts: ProviderFacts }
   /** The lease of an attempt ran out by the database's clock. */

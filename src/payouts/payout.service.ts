@@ -133,7 +133,7 @@ export class PayoutService {
    * it raises `attention`.
    * @throws PayoutNotFoundError, StateConflictError (never sent yet), ProviderUnavailableError
    */
-  async refresh(id: string): Promise<Payout> {
+  async refresh(id: string, caller: Caller = {}): Promise<Payout> {
     const payout = await this.find(id);
     // An attempt that is proven unsent may be asked about too: the answer can only confirm it.
     if (payout.attempt === 0) {
@@ -143,7 +143,7 @@ export class PayoutService {
       payout.account,
       payout.providerId ? { id: payout.providerId } : { order_id: payout.orderId },
     );
-    const settled = await this.store.settle(id, { type: 'check', outcome });
+    const settled = await this.store.settle(id, { type: 'check', outcome, ...caller });
     if (outcome.kind !== 'ok' && outcome.kind !== 'not_found') throw noAnswer('the status', outcome);
     return settled.payout;
   }

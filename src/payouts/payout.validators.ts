@@ -32,12 +32,12 @@ function codePoints(text: string): number {
   return Array.from(text).length;
 }
 
-/** Text of 1 to `max` characters without control characters or broken surrogates. */
+/** Text of 1 to `max` characters, not all blank, without control characters or broken surrogates. */
 export function IsPlainText(max: number): PropertyDecorator {
   return rule(
     'isPlainText',
-    `$property must be text of 1 to ${max} characters without control characters`,
-    (value) => typeof value === 'string' && value !== '' && codePoints(value) <= max && !UNPRINTABLE.test(value),
+    `$property must be text of 1 to ${max} characters, not blank, without control characters`,
+    (value) => typeof value === 'string' && /\S/.test(value) && codePoints(value) <= max && !UNPRINTABLE.test(value),
   )();
 }
 

@@ -37,12 +37,18 @@ describe('AliKassaModule', () => {
     const app = testing.createNestApplication<INestApplication<App>>({ logger: false });
     await app.init();
     const http = request(app.getHttpServer());
-    const answers = [
-      await http.post('/money/out/payouts').send({}),
-      await http.get('/money/out/payouts'),
-      await http.get('/money/out/notifications'),
-    ];
-    expect(answers.map(({ status }) => status)).toEqual([404, 404, 400]);
+    const id = '93d5df06-996c-48c3-9847-348d6b580b80';
+    const posts = ['', `/${id}/refresh`, `/${id}/withdraw`, `/${id}/resolve`].map((path) => `payouts${path}`);
+    const gets = ['payouts', `payouts/${id}`, `payouts/${id}/events`, 'balance', 'account'];
+    for (const path of posts) {
+      expect((await http.post(`/money/out/${path}`).send({})).body).toMatchObject({
+        message: `Cannot POST /money/out/${path}`,
+      });
+    }
+    for (const path of gets) {
+      expect((await http.get(`/money/out/${path}`)).body).toMatchObject({ message: `Cannot GET /money/out/${path}` });
+    }
+    await http.get('/money/out/notifications').expect(400);
     await app.close();
     await database.drop();
   });

@@ -300,6 +300,27 @@ describe('a person', () => {
   });
 });
 
+describe('a check that a person asked for', () => {
+  const asked = (outcome: object): Evidence => ({ type: 'check', outcome, actor: 'op' }) as Evidence;
+
+  it('names the person in what it changed', () => {
+    const found = { ...TRACE, kind: 'ok', value: { payment_status: 'paid', id: '7', order_id: 'A-1' } };
+    expect(run(unknown(), asked(found))).toMatchObject({ to: 'paid', event: { type: 'check', actor: 'op' } });
+  });
+
+  it('is in the history though nothing new was said, where one of the machine is not', () => {
+    const silent = { ...TRACE, kind: 'unclear' };
+    const detail = expect.objectContaining({ outcome: 'unclear' }) as object;
+    expect(run(unknown(), asked(silent))?.event).toEqual({ type: 'check', actor: 'op', detail });
+    expect(run(unknown(), { type: 'check', outcome: silent } as Evidence)?.event).toBeNull();
+  });
+
+  it('leaves no trace where it changes nothing', () => {
+    const same = { ...TRACE, kind: 'ok', value: { payment_status: 'paid', id: '7', order_id: 'A-1' } };
+    expect(run(payout({ status: 'paid', providerId: '7' }), asked(same))).toBeNull();
+  });
+});
+
 describe('a withdrawal', () => {
   it('takes back what was never sent', () => {
     expect(run(payout(), { type: 'withdrawal' })?.to).toBe('withdrawn');

@@ -84,6 +84,7 @@ describe('text', () => {
   it.each([
     ['order_id', 'я'.repeat(129)],
     ['order_id', ''],
+    ['order_id', ' \u00a0'],
     ['order_id', 'a\u0000b'],
     ['order_id', 'a\nb'],
     ['order_id', '\ud800'],
