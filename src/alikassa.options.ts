@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { ConfigurationError } from './alikassa.errors.js';
 
 /** One account at the provider: a uuid and the currency it pays in. The payout key is the merchant's, shared by all. */
@@ -116,6 +117,7 @@ export function resolveOptions(options: AliKassaOptions): ResolvedOptions {
     accounts: checkedAccounts(options.accounts),
     digest: checkedDigest(options.digest),
     baseUrl: checkedBaseUrl(options.baseUrl ?? DEFAULT_BASE_URL),
+    ca: checkedCa(options.ca),
     encryptionKeys: checkedKeys(options.encryptionKeys),
     recipientRetentionDays: checkedRetention(options.recipientRetentionDays),
     notificationUrl: checkedNotificationUrl(options.notificationUrl),
@@ -181,6 +183,22 @@ function checkedBaseUrl(value: string): string {
     throw new ConfigurationError('baseUrl', 'must be an address without credentials, query or fragment');
   }
   return value.replace(/\/+$/, '');
+}
+
+/** Node would drop what it cannot read, and every payout would then fail in the handshake. */
+function checkedCa(ca: string | Buffer | undefined): string | undefined {
+  if (ca === undefined) return undefined;
+  const text = ca.toString();
+  const found = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
+  if (!found) throw new ConfigurationError('ca', 'holds no certificate in PEM');
+  for (const pem of found) {
+    try {
+      new X509Certificate(pem);
+    } catch {
+      throw new ConfigurationError('ca', 'holds a certificate that cannot be read; export it again as PEM');
+    }
+  }
+  return text;
 }
 
 function checkedNotificationUrl(value: string | undefined): string | undefined {

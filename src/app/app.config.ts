@@ -13,6 +13,7 @@ import {
   parseNumber,
   type ApiToken,
 } from './config.values.js';
+import { readKeyFile, type KeyFileKind } from './key.file.js';
 
 /** Environment variables by name; an empty one counts as not set. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -67,9 +68,10 @@ export function loadConfig(env: Environment): AppConfig {
     'DATABASE_URL',
     need('DATABASE_URL', 'give postgres://user:password@host:5432/database'),
   );
-  const privateKey = fileOrInline(read, 'ALIKASSA_PRIVATE_KEY');
-  const passphrase = fileOrInline(read, 'ALIKASSA_PRIVATE_KEY_PASSWORD');
-  const notificationKey = fileOrInline(read, 'ALIKASSA_NOTIFICATION_PUBLIC_KEY');
+  const privateKey = fileOrInline(read, 'ALIKASSA_PRIVATE_KEY', 'secret');
+  const passphrase = fileOrInline(read, 'ALIKASSA_PRIVATE_KEY_PASSWORD', 'secret');
+  const notificationKey = fileOrInline(read, 'ALIKASSA_NOTIFICATION_PUBLIC_KEY', 'public');
+  const ca = fileOrInline(read, 'ALIKASSA_CA', 'public');
   const concurrency = number('ALIKASSA_CONCURRENCY');
   const schedule = read(SCHEDULE);
   const settingNames = {
@@ -77,6 +79,7 @@ export function loadConfig(env: Environment): AppConfig {
     privateKey: privateKey.name,
     passphrase: passphrase.name,
     notificationPublicKey: notificationKey.name,
+    ca: ca.name,
   };
   const alikassa: AliKassaOptions = {
     accounts,
@@ -85,6 +88,7 @@ export function loadConfig(env: Environment): AppConfig {
     notificationPublicKey: pemOf(required(notificationKey, 'public.pem of the certificate for notifications')),
     digest: digestOf(read('ALIKASSA_SIGNATURE_DIGEST')),
     baseUrl: read('ALIKASSA_BASE_URL')?.trim(),
+    ca: ca.value === undefined ? undefined : pemOf(ca.value),
     encryptionKeys: parseEncryptionKeys(
       'ALIKASSA_ENCRYPTION_KEYS',
       need('ALIKASSA_ENCRYPTION_KEYS', 'give id:base64 with a key of 32 bytes (openssl rand -base64 32)'),
@@ -151,18 +155,13 @@ interface Given {
 }
 
 /** `NAME_PATH` names a file, `NAME` holds the value itself. A passphrase may end in a space, so nothing is trimmed. */
-function fileOrInline(read: (name: string) => string | undefined, name: string): Given {
+function fileOrInline(read: (name: string) => string | undefined, name: string, kind: KeyFileKind): Given {
   const pathName = `${name}_PATH`;
   const path = read(pathName)?.trim();
   const value = read(name);
   if (path === undefined) return { name: value === undefined ? pathName : name, value };
   if (value !== undefined) throw new ConfigurationError(pathName, `is set, and ${name} too; set one of them`);
-  try {
-    return { name: `${pathName} (${path})`, value: readFileSync(path, 'utf8') };
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new ConfigurationError(pathName, `the file ${path} cannot be read (${code})`);
-  }
+  return { name: `${pathName} (${path})`, value: readKeyFile(pathName, path, kind) };
 }
 
 function required({ name, value }: Given, what: string): string {

@@ -4,10 +4,8 @@ import { ConfigurationError } from '../../alikassa.errors.js';
 import { SignatureProvider } from '../../provider/signature.provider.js';
 import { loadConfig, parseLogLevel, withSettingNames, type AppConfig, type Environment } from '../app.config.js';
 import { parseNumber } from '../config.values.js';
-import { checkDatabase, checkMigrations } from '../database.js';
 import { freePort, isFree } from '../free.port.js';
-import { createApp } from '../main.js';
-import { startSandbox, type Sandbox } from '../sandbox.js';
+import type { Sandbox } from '../sandbox.js';
 import { aborted, onStopSignal } from '../stop.signal.js';
 
 const SANDBOX_FOLDER = '.sandbox';
@@ -24,6 +22,8 @@ async function serveConfigured(config: AppConfig): Promise<number> {
   try {
     // What a stranger gets wrong is found here, where it can be said in one sentence.
     withSettingNames(config.settingNames, () => new SignatureProvider(config.alikassa));
+    // Nest and TypeORM are loaded once it is known that they are needed: a fault is said at once.
+    const { checkDatabase, checkMigrations } = await import('../database.js');
     await checkDatabase(config.databaseUrl);
     await checkMigrations(config.databaseUrl, config.alikassa.worker?.schema ?? DEFAULT_WORKER_SCHEMA);
     await runUntil(stop.signal, config, () => undefined);
@@ -46,6 +46,7 @@ async function serveSandbox(env: Environment): Promise<number> {
   let sandbox: Sandbox | undefined;
   try {
     console.log('SANDBOX: starting Postgres and the simulator of AliKassa ...');
+    const { startSandbox } = await import('../sandbox.js');
     sandbox = await startSandbox({
       folder: resolve(SANDBOX_FOLDER),
       port: wanted || (await freePort(SANDBOX_PORT)),
@@ -69,6 +70,7 @@ async function runUntil(signal: AbortSignal, config: AppConfig, onReady: () => v
   if (config.port !== 0 && !(await isFree(config.port))) {
     throw new ConfigurationError('PORT', `${config.port} is in use by another program; end it, or set another PORT`);
   }
+  const { createApp } = await import('../main.js');
   let app: NestExpressApplication | undefined;
   try {
     app = await createApp(config);
