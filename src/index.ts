@@ -24,6 +24,7 @@ export { OnPayoutStatus } from './handlers/on.payout.status.js';
 export { AliKassaNotification } from './notifications/notification.entity.js';
 export { AccountPause, type PauseReason } from './payouts/account.pause.js';
 export { PayoutDelivery } from './payouts/delivery.entity.js';
+export { AliKassaErrorFilter } from './payouts/error.filter.js';
 export type { PayoutStatusChange, PayoutStatusHandler } from './payouts/handler.registry.js';
 export {
   CreatePayoutDto,

@@ -1,6 +1,7 @@
 import type { LogLevel } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { HttpAdapterHost, NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import { AliKassaErrorFilter } from '../payouts/error.filter.js';
 import type { AppConfig } from './app.config.js';
 import { AppModule } from './app.module.js';
 
@@ -15,11 +16,14 @@ export async function createApp(config: AppConfig): Promise<NestExpressApplicati
   const app = await NestFactory.create<NestExpressApplication>(AppModule.forConfig(config), {
     abortOnError: false,
     bodyParser: false,
+    // It tells the number 1e3 from 1000, and has a notification's form as it was sent.
+    rawBody: true,
     logger: LEVELS.slice(0, LEVELS.indexOf(config.logLevel) + 1),
   });
   app.useBodyParser('json', { limit: BODY_LIMIT });
   // One production integration receives notifications as a POST form (PROVIDER.md, "Notifications").
   app.useBodyParser('urlencoded', { limit: BODY_LIMIT, extended: false });
+  app.useGlobalFilters(new AliKassaErrorFilter(app.get(HttpAdapterHost)));
   app.disable('x-powered-by');
   return app;
 }

@@ -61,7 +61,7 @@ export function mountNotificationController(prefix: string): Type<NotificationCo
  * the decoded values, so both give the same result; a repeated parameter is an array and stays a repetition.
  */
 function formOf({ url, body, rawBody }: RequestLike): string {
-  if (rawBody) return rawBody.toString('utf8');
+  if (rawBody?.length) return rawBody.toString('utf8');
   if (typeof body !== 'object' || body === null || Object.keys(body).length === 0) {
     return url.includes('?') ? url.slice(url.indexOf('?') + 1) : '';
   }

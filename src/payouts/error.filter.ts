@@ -15,6 +15,13 @@ const HTTP_CODES: Readonly<Record<number, string>> = {
   429: 'too_many_requests',
 };
 
+/** For what the HTTP server could not read: its own message may quote the body, and so the recipient. */
+const UNREADABLE: Readonly<Record<number, string>> = {
+  400: 'The request cannot be read: the body must be well-formed JSON, the URL well-formed UTF-8.',
+  413: 'The body is too large.',
+  415: 'The body must be sent as application/json in UTF-8.',
+};
+
 interface ErrorBody {
   statusCode: number;
   message: string | readonly string[];
@@ -22,7 +29,11 @@ interface ErrorBody {
   code: string;
 }
 
-/** Answers errors with Nest's own body and a stable `code`. */
+/**
+ * Answers errors with Nest's own body and a stable `code`. The module's endpoints have it; made global by
+ * `app.useGlobalFilters(new AliKassaErrorFilter(app.get(HttpAdapterHost)))` it also answers for a body that cannot be
+ * read, which Nest would quote.
+ */
 @Catch()
 export class AliKassaErrorFilter implements ExceptionFilter {
   private readonly logger = new Logger('AliKassa');
@@ -31,8 +42,9 @@ export class AliKassaErrorFilter implements ExceptionFilter {
 
   catch(thrown: unknown, host: ArgumentsHost): void {
     const { httpAdapter } = this.adapterHost;
+    const response: unknown = host.switchToHttp().getResponse();
     const body = this.bodyOf(thrown);
-    httpAdapter.reply(host.switchToHttp().getResponse(), body, body.statusCode);
+    if (!httpAdapter.isHeadersSent(response)) httpAdapter.reply(response, body, body.statusCode);
   }
 
   private bodyOf(thrown: unknown): ErrorBody {
@@ -54,6 +66,11 @@ function mappedForeign(thrown: unknown): Error {
 
 function bodyOfHttp(exception: HttpException): ErrorBody {
   const statusCode = exception.getStatus();
+  const unreadable = UNREADABLE[statusCode];
+  // A cause: Nest made the exception from an error of the server. Nest 11 names none.
+  if (unreadable && (exception.cause !== undefined || / JSON\b/.test(exception.message))) {
+    return body(statusCode, unreadable, HTTP_CODES[statusCode] ?? 'http_error');
+  }
   const response = exception.getResponse();
   const given = typeof response === 'object' ? (response as Partial<ErrorBody>) : { message: response };
   const fallback = body(statusCode, exception.message, HTTP_CODES[statusCode] ?? 'http_error');

@@ -16,6 +16,7 @@ import {
   type CanActivate,
   type Type,
 } from '@nestjs/common';
+import { InvalidInputError } from '../alikassa.errors.js';
 import type { AccountInfoAnswer, BalanceAnswer } from '../provider/provider.types.js';
 import { AliKassaErrorFilter } from './error.filter.js';
 import {
@@ -28,11 +29,14 @@ import {
 } from './payout.dto.js';
 import { RequireScope } from './payout.scopes.js';
 import { PayoutService, type Caller, type PayoutPage } from './payout.service.js';
+import { AMOUNT_MESSAGE } from './payout.validators.js';
 
 /** The part of a request that is read here, the same in Express and Fastify. */
 interface RequestLike {
   /** Left there by the host's guard. */
   user?: Readonly<Record<string, unknown>>;
+  /** Where the host keeps it. */
+  rawBody?: Buffer;
 }
 
 /** The part of a response that is written here, the same in Express and Fastify. */
@@ -65,6 +69,7 @@ export class PayoutController {
     @Res({ passthrough: true }) response: ResponseLike,
   ): Promise<PayoutDto> {
     requireJson(contentType);
+    requireExactAmount(dto, request.rawBody);
     const { payout, created } = await this.payouts.createOrFind(dto, callerOf(request));
     response.status(created ? 201 : 200);
     const seconds = waitSeconds(prefer);
@@ -172,6 +177,14 @@ function requireJson(contentType: string | undefined): void {
   if (!/^application\/json\s*(?:;|$)/i.test(contentType ?? '')) {
     throw new UnsupportedMediaTypeException('The body must be sent as application/json.');
   }
+}
+
+/** Parsed, 1e3 and 500.000000000000000001 are whole: where the raw body is at hand, a number is taken as digits alone. */
+function requireExactAmount(dto: CreatePayoutDto | undefined, rawBody: Buffer | undefined): void {
+  const amount = dto?.amount;
+  if (!rawBody || typeof amount !== 'number' || !Number.isSafeInteger(amount)) return;
+  const isDigits = new RegExp(`"amount"\\s*:\\s*${amount}\\s*[,}]`).test(rawBody.toString('latin1'));
+  if (!isDigits) throw new InvalidInputError([AMOUNT_MESSAGE]);
 }
 
 function checkedId(id: string): string {

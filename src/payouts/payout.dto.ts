@@ -9,7 +9,6 @@ import {
   IsUUID,
   Matches,
   Max,
-  MaxLength,
   Min,
   ValidateNested,
 } from 'class-validator';
@@ -89,7 +88,7 @@ export class CreatePayoutDto {
   customer_phone?: string;
 
   @IsOptional()
-  @MaxLength(254)
+  @IsPlainText(254)
   @IsEmail({}, { message: 'customer_email must be an e-mail address' })
   customer_email?: string;
 

@@ -5,6 +5,10 @@ import type { AliKassaAccount } from '../alikassa.options.js';
 import { looksLikeCard, passesLuhn } from './card.number.js';
 import { CreatePayoutDto, type PayoutExtraDto } from './payout.dto.js';
 
+/** Deeper than any field goes. */
+const MAX_DEPTH = 4;
+/** Enough for every field of a payout at once. */
+const MAX_PROBLEMS = 20;
 const EUR_FIELDS = [
   'card_exp_year',
   'card_exp_month',
@@ -21,10 +25,11 @@ export function validated<T extends object>(type: ClassConstructor<T>, plain: un
   if (typeof plain !== 'object' || plain === null || Array.isArray(plain)) {
     throw new InvalidInputError(['body must be an object']);
   }
-  refuseProto(plain);
+  for (const [key, value] of Object.entries(plain)) refuseForeign(key, value, shownName(key));
   const dto = plainToInstance(type, plain);
   const errors = validateSync(dto, { whitelist: true, forbidNonWhitelisted: true, validationError: { target: false } });
-  if (errors.length > 0) throw new InvalidInputError(errors.flatMap((error) => sentences(error)));
+  if (errors.length > 0)
+    throw new InvalidInputError(errors.flatMap((error) => sentences(error)).slice(0, MAX_PROBLEMS));
   return dto;
 }
 
@@ -55,25 +60,36 @@ export function accountOf(uuid: string | undefined, accounts: readonly AliKassaA
   return account;
 }
 
-/** class-transformer drops these keys in silence; a sender who uses them should hear of it. */
-function refuseProto(value: object): void {
-  for (const [key, inner] of Object.entries(value)) {
-    if (key === '__proto__' || key === 'constructor' || key === 'prototype') {
-      throw new InvalidInputError([`property ${key} should not exist`]);
-    }
-    if (typeof inner === 'object' && inner !== null) refuseProto(inner);
+/**
+ * class-transformer drops `__proto__` and its like in silence; a sender who uses them should hear of it. It also calls
+ * itself for every level, as this does, so that depth must end somewhere.
+ */
+function refuseForeign(key: string, value: unknown, field: string, depth = 1): void {
+  if (key === '__proto__' || key === 'constructor' || key === 'prototype') {
+    throw new InvalidInputError([`property ${key} should not exist`]);
   }
+  if (typeof value !== 'object' || value === null) return;
+  if (depth > MAX_DEPTH) throw new InvalidInputError([`${field} is nested too deeply`]);
+  for (const [inner, held] of Object.entries(value)) refuseForeign(inner, held, field, depth + 1);
+}
+
+/** The sender's own names may hold anything, a card number too. */
+function shownName(name: string): string {
+  return /^[A-Za-z_]{1,40}$/.test(name) ? name : '(unknown name)';
 }
 
 function sentences(error: ValidationError, path = ''): string[] {
-  const own = Object.values(error.constraints ?? {}).map((text) => (path ? `${path}.${text}` : text));
-  const inner = (error.children ?? []).flatMap((child) => sentences(child, path + error.property));
+  const own = Object.entries(error.constraints ?? {}).map(([rule, text]) =>
+    rule === 'whitelistValidation' ? `property ${path}${shownName(error.property)} should not exist` : path + text,
+  );
+  const inner = (error.children ?? []).flatMap((child) => sentences(child, `${path}${error.property}.`));
   return [...own, ...inner];
 }
 
 function cardProblems(dto: CreatePayoutDto): string[] {
-  const isCard = dto.service.includes('card') && looksLikeCard(dto.number);
-  return isCard && !passesLuhn(dto.number) ? ['number is not a valid card number (its check digit is wrong)'] : [];
+  const digits = dto.number.replaceAll('-', '');
+  const isCard = dto.service.includes('card') && looksLikeCard(digits);
+  return isCard && !passesLuhn(digits) ? ['number is not a valid card number (its check digit is wrong)'] : [];
 }
 
 function extraProblems(extra: PayoutExtraDto | undefined, currency: string): string[] {

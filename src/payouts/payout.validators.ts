@@ -17,15 +17,13 @@ function rule(name: string, message: string, holds: (value: unknown) => boolean)
       });
 }
 
+export const AMOUNT_MESSAGE = `amount must be a decimal string above 0 and at most ${MAX_AMOUNT}, with at most two decimals, e.g. "1000.44"`;
+
 /** A positive decimal string of at most two places; a JSON number only if it is whole, since only that is exact. */
-export const IsPayoutAmount = rule(
-  'isPayoutAmount',
-  `amount must be a decimal string above 0 and at most ${MAX_AMOUNT}, with at most two decimals, e.g. "1000.44"`,
-  (value) => {
-    const text = typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value;
-    return typeof text === 'string' && AMOUNT.test(text) && /[1-9]/.test(text);
-  },
-);
+export const IsPayoutAmount = rule('isPayoutAmount', AMOUNT_MESSAGE, (value) => {
+  const text = typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value;
+  return typeof text === 'string' && AMOUNT.test(text) && /[1-9]/.test(text);
+});
 
 /** The provider's limits count characters, as PHP's mb_strlen does, not UTF-16 units. */
 function codePoints(text: string): number {

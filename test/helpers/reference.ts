@@ -16,7 +16,7 @@ export const TOKENS = {
 export interface ReferenceApplication extends TestSurroundings {
   app: NestExpressApplication;
   url: string;
-  /** One request; a body that is no text goes as JSON, without a `content-type` of the caller's own too. */
+  /** One request; text and bytes go as they are, anything else as JSON. */
   call(token: string | undefined, method: string, path: string, body?: unknown, headers?: object): Promise<Answer>;
 }
 
@@ -94,7 +94,7 @@ async function call(
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       ...headers,
     },
-    body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
+    body: body === undefined || typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
   });
   const text = await response.text();
   let parsed: unknown;
