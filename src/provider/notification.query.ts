@@ -84,7 +84,10 @@ function parametersOf(query: string): Map<string, string> {
     }
     if (!KNOWN.has(name)) continue;
     if (parameters.has(name)) throw malformed(`${name} is given twice`);
-    parameters.set(name, decoded(at < 0 ? '' : pair.slice(at + 1)));
+    const value = decoded(at < 0 ? '' : pair.slice(at + 1));
+    // Postgres keeps no NUL: it would be answered as a fault of the database, and repeated for ever.
+    if (value.includes('\0')) throw malformed(`${name} holds a NUL`);
+    parameters.set(name, value);
   }
   return parameters;
 }

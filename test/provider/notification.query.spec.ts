@@ -56,6 +56,7 @@ describe('parseNotificationQuery', () => {
     ['a lone surrogate', `${GOOD}&desc=\ud800`],
     ['an overlong encoding', `${GOOD}&desc=%c0%af`],
     ['an encoded surrogate', `${GOOD}&desc=%ed%a0%80`],
+    ['a NUL, which cannot be stored', `${GOOD}&desc=a%00b`],
     ['half an escape', `${GOOD}&desc=%4`],
     ['a line break', `${GOOD}&desc=a\nb`],
   ])('refuses %s', (_, query) => {
