@@ -177,9 +177,15 @@ function refusalIn(body: Buffer): { message: string; errors: Record<string, stri
   return { message: shown(json['message']), errors: Object.fromEntries(errors) };
 }
 
-/** The provider's words may quote the card number: every longer run of digits is hidden, however it is grouped. */
+/**
+ * The provider's words may quote the card number: every longer run of digits is hidden, however it is grouped. What is
+ * left can be stored: Postgres refuses JSON with a NUL, or with half a character, as cutting may leave one.
+ */
 function shown(text: string): string {
-  return text.replace(/[0-9](?:[ -]?[0-9]){5,}/g, '******').slice(0, MAX_TEXT);
+  return text
+    .replace(/[0-9](?:[ -]?[0-9]){5,}/g, '******')
+    .slice(0, MAX_TEXT)
+    .replace(/[\p{Cc}\p{Cs}]/gu, '?');
 }
 
 /** Seconds or an HTTP date (RFC 9110, section 10.2.3), within an hour. */

@@ -112,6 +112,15 @@ describe('the documented 400', () => {
     expect(shown).toContain('code 12345');
   });
 
+  it.each([
+    ['a NUL', 'a\0b', 'a?b'],
+    ['a line break', 'a\nb', 'a?b'],
+    ['half a character', 'a\ud800b', 'a?b'],
+    ['a character that is cut in two', `${'x'.repeat(199)}😀`, `${'x'.repeat(199)}?`],
+  ])('keeps %s as "?", since Postgres cannot store it', (_, text, kept) => {
+    expect(refusal(text, { [text]: [text] })).toMatchObject({ message: kept, errors: { [kept]: [kept] } });
+  });
+
   it('is bounded: 200 characters a text, 20 fields', () => {
     const errors = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`f${index}`, ['y'.repeat(500)]]));
     const verdict = refusal('x'.repeat(500), errors);
