@@ -69,6 +69,13 @@ export class DatabaseUnavailableError extends AliKassaError {
   readonly httpStatus = 503;
 }
 
+/** More comes in than is looked at: repeat later. Nothing was changed. */
+export class OverloadedError extends AliKassaError {
+  readonly code = 'overloaded';
+  readonly httpStatus = 503;
+  readonly retryAfterSeconds = 5;
+}
+
 /** Stored recipient data cannot be read back: find the key that is missing, or the row that was changed. */
 export class RecipientUnreadableError extends AliKassaError {
   readonly code = 'recipient_unreadable';

@@ -1,13 +1,16 @@
 import { HttpModule, HttpService } from '@nestjs/axios';
 import { Module, type Provider } from '@nestjs/common';
-import { DiscoveryModule, DiscoveryService, MetadataScanner, Reflector } from '@nestjs/core';
+import { DiscoveryModule, DiscoveryService, HttpAdapterHost, MetadataScanner, Reflector } from '@nestjs/core';
 import { DataSource } from 'typeorm';
 import { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './alikassa.module-definition.js';
 import { resolveOptions, type AliKassaOptions, type ResolvedOptions } from './alikassa.options.js';
 import { HandlerDiscovery } from './handlers/handler.discovery.js';
 import { AliKassaNotification } from './notifications/notification.entity.js';
+import { NotificationGate } from './notifications/notification.gate.js';
 import { NotificationInbox } from './notifications/notification.inbox.js';
+import { NotificationRefusals } from './notifications/notification.refusals.js';
 import { NotificationService } from './notifications/notification.service.js';
+import { NotificationVerifier } from './notifications/notification.verifier.js';
 import { AccountPause } from './payouts/account.pause.js';
 import { AccountPauses } from './payouts/account.pauses.js';
 import { PayoutDelivery } from './payouts/delivery.entity.js';
@@ -78,9 +81,20 @@ const providers: Provider[] = [
     inject: [DataSource],
     useFactory: (dataSource: DataSource) => new NotificationInbox(dataSource),
   },
+  NotificationRefusals,
+  {
+    provide: NotificationVerifier,
+    inject: [SignatureProvider, NotificationRefusals],
+    useFactory: (...parts: ConstructorParameters<typeof NotificationVerifier>) => new NotificationVerifier(...parts),
+  },
+  {
+    provide: NotificationGate,
+    inject: [HttpAdapterHost, NotificationVerifier],
+    useFactory: (...parts: ConstructorParameters<typeof NotificationGate>) => new NotificationGate(...parts),
+  },
   {
     provide: NotificationService,
-    inject: [SignatureProvider, ALIKASSA_OPTIONS, PayoutStore, NotificationInbox],
+    inject: [NotificationVerifier, ALIKASSA_OPTIONS, PayoutStore, NotificationInbox],
     useFactory: (...parts: ConstructorParameters<typeof NotificationService>) => new NotificationService(...parts),
   },
   {

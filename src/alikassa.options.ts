@@ -53,6 +53,11 @@ export interface AliKassaOptions {
   recipientRetentionDays?: number;
   /** Sent as `notification_endpoint_url` where a payout names no endpoint of its own. */
   notificationUrl?: string;
+  /**
+   * `true`: a notification settles nothing by its own word; the status call is asked at once, and settles. Then the key
+   * for notifications alone, in wrong hands, makes no payout paid. Default false.
+   */
+  confirmNotifications?: boolean;
   /** Total time for one call to the provider. Default 30000. */
   timeoutMs?: number;
   /** How long a sending attempt may hold its payout; longer than `timeoutMs`. Default `timeoutMs` + 30000. */
@@ -121,6 +126,7 @@ export function resolveOptions(options: AliKassaOptions): ResolvedOptions {
     encryptionKeys: checkedKeys(options.encryptionKeys),
     recipientRetentionDays: checkedRetention(options.recipientRetentionDays),
     notificationUrl: checkedNotificationUrl(options.notificationUrl),
+    confirmNotifications: checkedFlag('confirmNotifications', options.confirmNotifications),
     timeoutMs,
     leaseMs,
     checkSchedule,
@@ -138,6 +144,12 @@ export function resolveOptions(options: AliKassaOptions): ResolvedOptions {
       sweepIntervalMs: positive('worker.sweepIntervalMs', options.worker?.sweepIntervalMs ?? 5_000),
     },
   };
+}
+
+/** Anything but a boolean could mean its opposite: the text "false" is true. */
+function checkedFlag(setting: string, value: boolean | undefined): boolean {
+  if (value === undefined || typeof value === 'boolean') return value ?? false;
+  throw new ConfigurationError(setting, 'must be true or false');
 }
 
 function positive(setting: string, value: number): number {

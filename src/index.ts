@@ -13,6 +13,7 @@ export {
   DatabaseUnavailableError,
   InvalidInputError,
   OrderConflictError,
+  OverloadedError,
   PayoutNotFoundError,
   ProviderUnavailableError,
   RecipientUnreadableError,

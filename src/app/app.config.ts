@@ -95,6 +95,7 @@ export function loadConfig(env: Environment): AppConfig {
     ),
     recipientRetentionDays: number('ALIKASSA_RECIPIENT_RETENTION_DAYS'),
     notificationUrl: read('ALIKASSA_NOTIFICATION_URL')?.trim(),
+    confirmNotifications: flagOf('ALIKASSA_CONFIRM_NOTIFICATIONS', read('ALIKASSA_CONFIRM_NOTIFICATIONS')),
     timeoutMs: number('ALIKASSA_TIMEOUT_MS'),
     leaseMs: number('ALIKASSA_LEASE_MS'),
     checkSchedule: schedule === undefined ? undefined : parseDurations(SCHEDULE, schedule),
@@ -140,6 +141,7 @@ const SETTING_NAMES: Readonly<Record<string, string>> = {
   encryptionKeys: 'ALIKASSA_ENCRYPTION_KEYS',
   recipientRetentionDays: 'ALIKASSA_RECIPIENT_RETENTION_DAYS',
   notificationUrl: 'ALIKASSA_NOTIFICATION_URL',
+  confirmNotifications: 'ALIKASSA_CONFIRM_NOTIFICATIONS',
   timeoutMs: 'ALIKASSA_TIMEOUT_MS',
   leaseMs: 'ALIKASSA_LEASE_MS',
   checkSchedule: SCHEDULE,
@@ -178,4 +180,11 @@ function digestOf(text: string | undefined): AliKassaOptions['digest'] {
   const digest = text?.trim().toLowerCase();
   if (digest === undefined || digest === 'sha1' || digest === 'sha256') return digest;
   throw new ConfigurationError('ALIKASSA_SIGNATURE_DIGEST', 'must be sha1 or sha256');
+}
+
+function flagOf(setting: string, text: string | undefined): boolean {
+  const flag = text?.trim().toLowerCase();
+  if (flag === undefined || flag === 'false') return false;
+  if (flag === 'true') return true;
+  throw new ConfigurationError(setting, 'must be true or false');
 }

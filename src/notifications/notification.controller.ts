@@ -10,11 +10,13 @@ import {
   type Type,
 } from '@nestjs/common';
 import { AliKassaErrorFilter } from '../payouts/error.filter.js';
+import { NotificationGate, queryOf } from './notification.gate.js';
 import { NotificationService } from './notification.service.js';
 
 /** The part of a request that is read here, the same in Express and Fastify. */
 interface RequestLike {
   url: string;
+  originalUrl?: string;
   method: string;
   body?: unknown;
   rawBody?: Buffer;
@@ -26,7 +28,10 @@ interface RequestLike {
  */
 @UseFilters(AliKassaErrorFilter)
 export class NotificationController {
-  constructor(private readonly notifications: NotificationService) {}
+  constructor(
+    private readonly notifications: NotificationService,
+    private readonly gate: NotificationGate,
+  ) {}
 
   /** HEAD would otherwise be served as GET: it must change nothing. */
   @Head('notifications')
@@ -36,15 +41,18 @@ export class NotificationController {
 
   @Get('notifications')
   async get(@Req() request: RequestLike): Promise<{ status: 'ok' }> {
-    const { url } = request;
-    await this.notifications.receive(url.includes('?') ? url.slice(url.indexOf('?') + 1) : '');
-    return { status: 'ok' };
+    return this.receive(request, queryOf(request.url));
   }
 
   @Post('notifications')
   @HttpCode(200)
   async post(@Req() request: RequestLike): Promise<{ status: 'ok' }> {
-    await this.notifications.receive(formOf(request));
+    return this.receive(request, formOf(request));
+  }
+
+  private async receive({ originalUrl, url }: RequestLike, rawQuery: string): Promise<{ status: 'ok' }> {
+    this.gate.learn(originalUrl ?? url);
+    await this.notifications.receive(rawQuery);
     return { status: 'ok' };
   }
 }
@@ -63,7 +71,7 @@ export function mountNotificationController(prefix: string): Type<NotificationCo
 function formOf({ url, body, rawBody }: RequestLike): string {
   if (rawBody?.length) return rawBody.toString('utf8');
   if (typeof body !== 'object' || body === null || Object.keys(body).length === 0) {
-    return url.includes('?') ? url.slice(url.indexOf('?') + 1) : '';
+    return queryOf(url);
   }
   const form = new URLSearchParams();
   for (const [name, value] of Object.entries(body)) {

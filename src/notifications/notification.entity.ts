@@ -26,7 +26,7 @@ export class AliKassaNotification {
   @Column({ type: 'text' })
   account!: string;
 
-  /** What became of it: `settled`, `unchanged`, `conflict`, `unmatched`, `ignored`; `received` until then. */
+  /** What became of it: `settled` (or found in conflict), `hinted` (the status call was asked), `unchanged`, `unmatched`, `ignored`. */
   @Column({ type: 'text' })
   result!: string;
 

@@ -5,11 +5,24 @@ import { tablePath } from '../payouts/database.tables.js';
 import type { NotificationFields } from '../provider/provider.types.js';
 
 /** What became of a notification. */
-export type NotificationResult = 'settled' | 'unchanged' | 'unmatched' | 'ignored';
+export type NotificationResult = 'settled' | 'hinted' | 'unchanged' | 'unmatched' | 'ignored';
 
 /** Keeps every distinct notification once; a redelivery only counts. */
 export class NotificationInbox {
   constructor(private readonly dataSource: DataSource) {}
+
+  /** What has become of it; undefined where it never came. @throws DatabaseUnavailableError */
+  async resultOf(fields: NotificationFields): Promise<string | undefined> {
+    const table = tablePath(this.dataSource, 'alikassa_notifications');
+    try {
+      const rows: { result: string }[] = await this.dataSource.query(`SELECT result FROM ${table} WHERE digest = $1`, [
+        digestOf(fields),
+      ]);
+      return rows[0]?.result;
+    } catch (error) {
+      throw mappedDatabaseError(error);
+    }
+  }
 
   /** @throws DatabaseUnavailableError */
   async record(fields: NotificationFields, result: NotificationResult): Promise<void> {

@@ -3,18 +3,25 @@ import type { ResolvedOptions } from '../alikassa.options.js';
 import type { ProviderFacts } from '../payouts/payout.evidence.js';
 import type { PayoutStore } from '../payouts/payout.store.js';
 import { PROVIDER_STATUSES, type NotificationFields, type ProviderStatus } from '../provider/provider.types.js';
-import type { SignatureProvider } from '../provider/signature.provider.js';
 import type { NotificationInbox, NotificationResult } from './notification.inbox.js';
+import type { NotificationVerifier } from './notification.verifier.js';
+import { ParallelLimit } from './parallel.limit.js';
 
+/** What the framework takes for one request, roughly: a refusal that gets this far has cost as much. */
+const FRAMEWORK_MS = 0.3;
+/** Genuine ones at once, a small part of the host's connections to the database, whoever replays them; more wait. */
+const AT_ONCE = 4;
+const MAY_WAIT = 256;
 const AMOUNT = /^[0-9]{1,20}(?:\.[0-9]{1,10})?$/;
 
 /** Verifies a notification, settles the payout it speaks of, keeps it. */
 @Injectable()
 export class NotificationService {
   private readonly logger = new Logger('AliKassaNotifications');
+  private readonly limit = new ParallelLimit(AT_ONCE, MAY_WAIT);
 
   constructor(
-    private readonly signature: SignatureProvider,
+    private readonly verifier: NotificationVerifier,
     private readonly options: ResolvedOptions,
     private readonly store: PayoutStore,
     private readonly inbox: NotificationInbox,
@@ -22,11 +29,16 @@ export class NotificationService {
 
   /**
    * @param rawQuery the query (or form) as it came, undecoded.
-   * @throws SignatureInvalidError before anything reaches the database; DatabaseUnavailableError, so that the provider
-   * repeats.
+   * @throws SignatureInvalidError before anything reaches the database; OverloadedError, DatabaseUnavailableError, so that
+   * the provider repeats.
    */
   async receive(rawQuery: string): Promise<void> {
-    const fields = this.signature.verifyNotification(rawQuery);
+    const fields = this.verifier.verify(rawQuery, FRAMEWORK_MS);
+    if (this.limit.isFull) throw this.verifier.overloaded();
+    await this.limit.run(() => this.take(fields));
+  }
+
+  private async take(fields: NotificationFields): Promise<void> {
     const result = await this.settle(fields);
     // Kept after it was settled: if this write fails, the provider's repeat finds the payout settled and is kept then.
     await this.inbox.record(fields, result);
@@ -39,8 +51,12 @@ export class NotificationService {
     if (fields.type !== 'payout' || !facts) return 'ignored';
     const payout = await this.store.findByOrder(fields.order_id);
     if (!payout || !this.options.accounts.some(({ uuid }) => uuid === fields.account.toLowerCase())) return 'unmatched';
+    const { confirmNotifications } = this.options;
+    // A hint is good for one status call: whoever replays it asks the provider nothing more.
+    if (confirmNotifications && (await this.inbox.resultOf(fields)) === 'hinted') return 'unchanged';
     const { changed } = await this.store.settle(payout.id, { type: 'notification', facts });
-    return changed ? 'settled' : 'unchanged';
+    if (!changed) return 'unchanged';
+    return confirmNotifications ? 'hinted' : 'settled';
   }
 }
 

@@ -1,8 +1,8 @@
-import { STATUS_CODES } from 'node:http';
 import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { AliKassaError, InvalidInputError } from '../alikassa.errors.js';
+import { AliKassaError } from '../alikassa.errors.js';
 import { isDatabaseError, mappedDatabaseError } from './database.errors.js';
+import { body, errorBody, retryAfter, type ErrorBody } from './error.body.js';
 
 /** Codes of the errors that Nest itself makes, e.g. a guard's. */
 const HTTP_CODES: Readonly<Record<number, string>> = {
@@ -22,13 +22,6 @@ const UNREADABLE: Readonly<Record<number, string>> = {
   415: 'The body must be sent as application/json in UTF-8.',
 };
 
-interface ErrorBody {
-  statusCode: number;
-  message: string | readonly string[];
-  error: string;
-  code: string;
-}
-
 /**
  * Answers errors with Nest's own body and a stable `code`. The module's endpoints have it; made global by
  * `app.useGlobalFilters(new AliKassaErrorFilter(app.get(HttpAdapterHost)))` it also answers for a body that cannot be
@@ -43,8 +36,10 @@ export class AliKassaErrorFilter implements ExceptionFilter {
   catch(thrown: unknown, host: ArgumentsHost): void {
     const { httpAdapter } = this.adapterHost;
     const response: unknown = host.switchToHttp().getResponse();
-    const body = this.bodyOf(thrown);
-    if (!httpAdapter.isHeadersSent(response)) httpAdapter.reply(response, body, body.statusCode);
+    if (httpAdapter.isHeadersSent(response)) return;
+    const answer = this.bodyOf(thrown);
+    for (const [name, value] of Object.entries(retryAfter(thrown))) httpAdapter.setHeader(response, name, value);
+    httpAdapter.reply(response, answer, answer.statusCode);
   }
 
   private bodyOf(thrown: unknown): ErrorBody {
@@ -55,7 +50,7 @@ export class AliKassaErrorFilter implements ExceptionFilter {
       this.logger.error(`Unexpected ${error.name}; the request was not completed.`, error.stack?.replace(/^.*\n/, ''));
       return body(500, 'Internal server error', 'internal_error');
     }
-    return body(error.httpStatus, error instanceof InvalidInputError ? error.problems : error.message, error.code);
+    return errorBody(error);
   }
 }
 
@@ -75,8 +70,4 @@ function bodyOfHttp(exception: HttpException): ErrorBody {
   const given = typeof response === 'object' ? (response as Partial<ErrorBody>) : { message: response };
   const fallback = body(statusCode, exception.message, HTTP_CODES[statusCode] ?? 'http_error');
   return { ...fallback, ...given, statusCode };
-}
-
-function body(statusCode: number, message: string | readonly string[], code: string): ErrorBody {
-  return { statusCode, message, error: STATUS_CODES[statusCode] ?? 'Error', code };
 }

@@ -32,6 +32,7 @@ export type DecisionPolicy = Pick<
   | 'maxUnsentAttempts'
   | 'maxResubmissions'
   | 'pauseMs'
+  | 'confirmNotifications'
 >;
 
 /**
@@ -49,7 +50,7 @@ export function decide(payout: Payout, evidence: Evidence, policy: DecisionPolic
     case 'check':
       return attributed(check(payout, evidence.outcome, policy, now), evidence);
     case 'notification':
-      return provider(payout, evidence.facts, 'notification', policy, now);
+      return notification(payout, evidence.facts, policy, now);
     case 'lease_expired':
       return leaseExpired(payout, policy, now);
     case 'paused':
@@ -217,6 +218,22 @@ function notFound(payout: Payout, detail: Record<string, unknown>, policy: Decis
     set: { ...open.set, ...set, attention },
     next: { task: 'check', afterMs },
     event: notFoundCount === 1 || attention !== payout.attention ? { type: 'check', detail } : null,
+  };
+}
+
+/** A notification's word moves the payout, or where the host does not trust it alone, has the status call asked now. */
+function notification(payout: Payout, facts: ProviderFacts, policy: DecisionPolicy, now: Date): Decision | null {
+  const decision = provider(payout, facts, 'notification', policy, now);
+  if (!policy.confirmNotifications || !decision || decision.to === payout.status) return decision;
+  // The attempt's own answer comes first; polling begins with it.
+  if (payout.status === 'sending') return null;
+  const isQueued = payout.status === 'queued';
+  return {
+    // What the provider speaks of may have been sent after all: it waits for the status call's word, too.
+    to: isQueued ? 'unknown' : payout.status,
+    set: isQueued ? { possiblySent: true, attention: decision.set.attention, checkCount: 0 } : { checkCount: 0 },
+    next: { task: 'check', afterMs: 0 },
+    event: { type: 'notification', detail: { ...factsDetail(facts), to_be_confirmed: true } },
   };
 }
 

@@ -24,10 +24,11 @@ export type PayoutStatus = (typeof PAYOUT_STATUSES)[number];
 
 /**
  * Which status may follow which. `queued` may go straight to a provider's status: a database restored from a backup
- * can hold a payout as queued that the provider already has, and that must stop it from being sent again.
+ * can hold a payout as queued that the provider already has, and that must stop it from being sent again. It goes to
+ * `unknown` where the status call has to confirm that.
  */
 export const TRANSITIONS: Readonly<Record<PayoutStatus, readonly PayoutStatus[]>> = {
-  queued: ['sending', 'withdrawn', 'wait', 'paid', 'cancel', 'fail'],
+  queued: ['sending', 'withdrawn', 'unknown', 'wait', 'paid', 'cancel', 'fail'],
   sending: ['queued', 'wait', 'unknown', 'paid', 'cancel', 'fail'],
   wait: ['paid', 'cancel', 'fail'],
   unknown: ['queued', 'wait', 'paid', 'cancel', 'fail', 'rejected'],

@@ -1,4 +1,12 @@
-import { createPublicKey, sign as cryptoSign, verify as cryptoVerify, type KeyObject } from 'node:crypto';
+import {
+  constants,
+  createPublicKey,
+  hash,
+  publicDecrypt,
+  sign as cryptoSign,
+  verify as cryptoVerify,
+  type KeyObject,
+} from 'node:crypto';
 import { promisify } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { ConfigurationError, SignatureInvalidError } from '../alikassa.errors.js';
@@ -55,13 +63,30 @@ export class SignatureProvider {
     const { fields, signature } = parseNotificationQuery(rawQuery);
     const length = Math.ceil((this.notificationKey.asymmetricKeyDetails?.modulusLength ?? 0) / 8);
     if (signature.length !== length) throw malformed(`sign has ${signature.length} bytes instead of ${length}`);
+    const padded = this.paddedDigest(signature);
+    // Most forgeries end here, before anything is encoded or hashed.
+    if (padded[0] !== 0 || padded[1] !== 1) throw mismatch();
     for (const form of signedForms(fields)) {
       const text = Buffer.from(phpJsonEncode(form));
       for (const digest of NOTIFICATION_DIGESTS) {
+        if (!endsWith(padded, hash(digest, text, 'buffer'))) continue;
         if (cryptoVerify(digest, text, this.notificationKey, signature) === true) return fields;
       }
     }
-    throw new SignatureInvalidError('mismatch', "The notification's signature does not belong to its content.");
+    throw mismatch();
+  }
+
+  /**
+   * What was signed, as the signature says: padding and digest. One RSA operation refuses a forgery, where each reading
+   * and digest would take one of its own; what it does not refuse is for OpenSSL to judge.
+   */
+  private paddedDigest(signature: Buffer): Buffer {
+    try {
+      return publicDecrypt({ key: this.notificationKey, padding: constants.RSA_NO_PADDING }, signature);
+    } catch {
+      // A number that is no signature under this key at all.
+      return Buffer.alloc(0);
+    }
   }
 
   /** A key that cannot sign should stop the start, not the first payout. */
@@ -75,4 +100,12 @@ export class SignatureProvider {
     }
     throw new ConfigurationError('privateKey', 'does not sign and verify a test text; download private.pem again');
   }
+}
+
+function mismatch(): SignatureInvalidError {
+  return new SignatureInvalidError('mismatch', "The notification's signature does not belong to its content.");
+}
+
+function endsWith(bytes: Buffer, end: Buffer): boolean {
+  return bytes.length > end.length && bytes.subarray(-end.length).equals(end);
 }

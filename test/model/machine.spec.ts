@@ -14,6 +14,7 @@ const POLICY: DecisionPolicy = {
   rejectAfterMs: 120_000,
   onNotFound: 'hold',
   maxUnsentAttempts: 3,
+  confirmNotifications: false,
   maxResubmissions: 3,
   pauseMs: 60_000,
 };

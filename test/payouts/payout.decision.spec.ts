@@ -17,6 +17,7 @@ const POLICY: DecisionPolicy = {
   maxResubmissions: 5,
   pauseMs: 60_000,
   maxUnsentAttempts: 3,
+  confirmNotifications: false,
 };
 
 function payout(changes: Partial<Payout> = {}): Payout {
