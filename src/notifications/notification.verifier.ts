@@ -6,7 +6,7 @@ import { TimeBudget } from './time.budget.js';
 
 /** Of one thread's time that refused notifications may take: the rest is for payouts. */
 const SHARE = 0.25;
-const BURST_MS = 250;
+const BURST_MS = 100;
 
 /**
  * Verifies notifications, one at a time, as long as the refused ones have not used up their share of the time. Whoever

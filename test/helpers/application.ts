@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CanActivate, ExecutionContext, INestApplication, LoggerService, Provider } from '@nestjs/common';
+import type { AbstractHttpAdapter } from '@nestjs/core';
+import { ExpressAdapter } from '@nestjs/platform-express';
 import { Test } from '@nestjs/testing';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import request from 'supertest';
@@ -51,6 +53,8 @@ export interface TestSetup {
   dataSource?: Partial<PostgresSettings>;
   /** Nest's log, as lines; by default warnings and errors go to the console. */
   logger?: LoggerService;
+  /** The host's HTTP framework; default Express. */
+  adapter?: AbstractHttpAdapter;
   /** The host's own, e.g. with handlers. */
   providers?: Provider[];
   /** Another application's, to run beside it on the same database; whoever made them stops them. */
@@ -127,7 +131,9 @@ export async function startApplication(setup: TestSetup = {}): Promise<TestAppli
     ],
     providers: setup.providers ?? [],
   }).compile();
-  const app = testing.createNestApplication<INestApplication<App>>({ logger: setup.logger ?? ['error', 'warn'] });
+  const app = testing.createNestApplication<INestApplication<App>>(setup.adapter ?? new ExpressAdapter(), {
+    logger: setup.logger ?? ['error', 'warn'],
+  });
   try {
     await app.listen(port, '127.0.0.1');
   } catch (error) {

@@ -24,17 +24,22 @@ const LAG_MS = 600_000;
 
 /** `resubmit` is only for a provider that refuses an order_id which it has. */
 const VARIANTS = [
-  { name: 'hold, the provider takes an order_id twice', onNotFound: 'hold', deduplicates: false },
-  { name: 'hold, the provider refuses an order_id that it has', onNotFound: 'hold', deduplicates: true },
-  { name: 'resubmit, the provider refuses an order_id that it has', onNotFound: 'resubmit', deduplicates: true },
+  { name: 'hold, the provider takes an order_id twice', policy: { onNotFound: 'hold' }, deduplicates: false },
+  { name: 'hold, the provider refuses an order_id that it has', policy: { onNotFound: 'hold' }, deduplicates: true },
+  {
+    name: 'resubmit, the provider refuses an order_id that it has',
+    policy: { onNotFound: 'resubmit' },
+    deduplicates: true,
+  },
+  { name: 'hold, notifications are confirmed', policy: { confirmNotifications: true }, deduplicates: false },
 ] as const;
 
-describe.each(VARIANTS)('the machine in memory: $name', ({ name, onNotFound, deduplicates }) => {
+describe.each(VARIANTS)('the machine in memory: $name', ({ name, policy, deduplicates }) => {
   const property = fc.asyncProperty(payoutCommands(MAX_COMMANDS), async (commands) => {
     const setup = () => ({
       model: {},
       real: new World(
-        new MemoryMachine({ ...POLICY, onNotFound }),
+        new MemoryMachine({ ...POLICY, ...policy }),
         new ModelProvider(deduplicates, LAG_MS),
         deduplicates,
       ),

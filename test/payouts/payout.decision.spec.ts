@@ -255,6 +255,44 @@ describe("the provider's word", () => {
   });
 });
 
+describe('with confirmNotifications, a notification', () => {
+  const hinted = (row: Payout, changes: Partial<ProviderFacts> = {}): Decision | null =>
+    decide(row, { type: 'notification', facts: facts(changes) }, { ...POLICY, confirmNotifications: true }, NOW);
+
+  it.each(['wait', 'unknown'] as const)(
+    'of a payout that is %s has the status asked now, and says nothing',
+    (status) => {
+      for (const said of ['paid', 'fail', 'cancel'] as const) {
+        expect(hinted(payout({ status, attempt: 1, possiblySent: true, checkCount: 4 }), { status: said })).toEqual({
+          to: status,
+          set: { checkCount: 0 },
+          next: { task: 'check', afterMs: 0 },
+          event: { type: 'notification', detail: expect.objectContaining({ to_be_confirmed: true }) },
+        });
+      }
+    },
+  );
+
+  it('of a payout that was never sent keeps it from being sent, until the status call has said more', () => {
+    expect(hinted(payout())).toMatchObject({
+      to: 'unknown',
+      set: { possiblySent: true, attention: 'known_to_provider_before_sent' },
+      next: { task: 'check', afterMs: 0 },
+    });
+  });
+
+  it('of a payout on its way waits for the answer of that attempt', () => {
+    expect(hinted(sending())).toBeNull();
+  });
+
+  it('against a final status calls a person, as ever', () => {
+    expect(hinted(payout({ status: 'fail', providerId: '7' }))).toMatchObject({
+      to: 'fail',
+      set: { attention: 'conflict_status' },
+    });
+  });
+});
+
 describe('a lease', () => {
   it('that has run out makes the payout unknown and possibly sent', () => {
     expect(run(sending(), { type: 'lease_expired' }, after(1_000))).toMatchObject({

@@ -1,0 +1,26 @@
+import { randomUUID } from 'node:crypto';
+import type { AliKassaSimulator } from '../../src/testing/index.js';
+import { RUB } from './application.js';
+
+/** The raw query of a notification as the provider signs it: a payout of its own that was paid, unless changed. */
+export function signedQuery(simulator: AliKassaSimulator, changes: Record<string, string | null> = {}): string {
+  return simulator.signedNotificationQuery({
+    type: 'payout',
+    id: '100001524',
+    order_id: randomUUID(),
+    payment_status: 'paid',
+    amount: '12.00',
+    payment_amount: '12.00',
+    commission_amount: '0.12',
+    is_partial_payment: '0',
+    account: RUB,
+    service: 'qiwi_rub',
+    desc: null,
+    ...changes,
+  });
+}
+
+/** The same with other content: well-formed to the last byte. */
+export function forgedQuery(simulator: AliKassaSimulator): string {
+  return signedQuery(simulator).replace('payment_status=paid', 'payment_status=fail');
+}
