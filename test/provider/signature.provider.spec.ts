@@ -1,4 +1,12 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
+import {
+  constants,
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  privateEncrypt,
+  verify,
+} from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { ConfigurationError, SignatureInvalidError } from '../../src/alikassa.errors.js';
 import { SignatureProvider } from '../../src/provider/signature.provider.js';
@@ -101,6 +109,20 @@ describe('verifyNotification', () => {
   it('calls a mismatch what was changed after it was signed', () => {
     const changed = good.replace('amount=1000.44', 'amount=1000.45');
     expect(() => verifier.verifyNotification(changed)).toThrow(expect.objectContaining({ reason: 'mismatch' }));
+  });
+
+  it.each([
+    ['bytes of chance', Buffer.alloc(218, 7)],
+    ['padding that ends early', Buffer.concat([Buffer.alloc(8, 255), Buffer.alloc(210)])],
+  ])('calls a mismatch a signature that holds the right digest behind %s', (_, middle) => {
+    const { signed_json } = notifications.vectors.find(({ why }) => why === 'status paid')!;
+    const digest = createHash('sha1').update(signed_json!).digest();
+    const padded = Buffer.concat([Buffer.from([0, 1]), middle, Buffer.alloc(256 - 2 - 218 - 20), digest]);
+    const key = { key: notifications.private_pem_for_tests, padding: constants.RSA_NO_PADDING };
+    const forged = encodeURIComponent(privateEncrypt(key, padded).toString('base64'));
+    expect(() => verifier.verifyNotification(good.replace(/sign=.*$/, `sign=${forged}`))).toThrow(
+      expect.objectContaining({ reason: 'mismatch' }),
+    );
   });
 
   it('never quotes the signature or the content', () => {
