@@ -1,0 +1,31 @@
+import { randomBytes } from 'node:crypto';
+import { ConfigurationError } from '../../src/alikassa.errors.js';
+import { loadConfig } from '../../src/app/app.config.js';
+
+const GOOD = {
+  ALIKASSA_ACCOUNTS: 'RUB:93d5df06-996c-48c3-9847-348d6b580b80',
+  DATABASE_URL: 'postgres://localhost/x',
+  ALIKASSA_PRIVATE_KEY: 'a key',
+  ALIKASSA_NOTIFICATION_PUBLIC_KEY: 'a key',
+  ALIKASSA_ENCRYPTION_KEYS: `k1:${randomBytes(32).toString('base64')}`,
+  ALIKASSA_API_TOKENS: `shop:payouts:read:${'0'.repeat(64)}`,
+};
+
+describe('ALIKASSA_CONFIRM_NOTIFICATIONS', () => {
+  it.each([
+    [undefined, false],
+    ['', false],
+    ['false', false],
+    ['true', true],
+    [' TRUE ', true],
+  ])('%p means %p', (text, flag) => {
+    const { alikassa } = loadConfig({ ...GOOD, ALIKASSA_CONFIRM_NOTIFICATIONS: text });
+    expect(alikassa.confirmNotifications).toBe(flag);
+  });
+
+  it.each(['yes', '1', '0'])('%p stops the start, since it could mean either', (text) => {
+    expect(() => loadConfig({ ...GOOD, ALIKASSA_CONFIRM_NOTIFICATIONS: text })).toThrow(
+      new ConfigurationError('ALIKASSA_CONFIRM_NOTIFICATIONS', 'must be true or false'),
+    );
+  });
+});
