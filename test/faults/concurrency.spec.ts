@@ -3,90 +3,103 @@ import { Payout } from '../../src/payouts/payout.entity.js';
 import type { PayoutDto } from '../../src/payouts/payout.dto.js';
 import { prepare, startApplication, type TestApplication, type TestSurroundings } from '../helpers/application.js';
 import { CrashedPayout } from '../helpers/crash.js';
+import { blocked, meanwhile } from '../helpers/database.locks.js';
 import { closedGate } from '../helpers/gate.js';
 import { payload } from '../helpers/payload.js';
+import { create, latch } from '../helpers/payout.checks.js';
+import { submissionsOf } from '../helpers/submissions.js';
+import { startTwoHosts, type TwoHosts } from '../helpers/two.hosts.js';
 import { until } from '../helpers/until.js';
 
-/** Two applications on one database. */
-let surroundings: TestSurroundings;
-let nodes: [TestApplication, TestApplication];
-beforeEach(async () => {
-  surroundings = await prepare();
-  nodes = [await startApplication({ surroundings, port: surroundings.port }), await startApplication({ surroundings })];
-});
-afterEach(async () => {
-  await Promise.all(nodes.map((node) => node.stop()));
-  await surroundings.stop();
-});
+describe('two processes', () => {
+  let two: TwoHosts;
+  beforeAll(async () => {
+    // One job at a time each: two at once are in two processes.
+    two = await startTwoHosts({ options: { worker: { concurrency: 1, sweepIntervalMs: 500 } } });
+  }, 60_000);
+  afterAll(async () => two.stop());
 
-const createOn = async (node: TestApplication, changes: Record<string, unknown> = {}) =>
-  node.http().post('/alikassa/payouts').send(payload(changes));
-const query = async (sql: string): Promise<Record<string, unknown>[]> =>
-  (await surroundings.database.pool.query<Record<string, unknown>>(sql)).rows;
+  const query = async (sql: string, ...values: unknown[]): Promise<Record<string, unknown>[]> =>
+    (await two.database.pool.query<Record<string, unknown>>(sql, values)).rows;
+  /** 50 creates at both, all of them posted before the first one is written. */
+  async function createAtOnce(bodyOf: (index: number) => Record<string, unknown>) {
+    const lock = 'LOCK TABLE alikassa_payouts IN SHARE MODE';
+    const answers = await meanwhile(two.database.pool, [lock], async () => {
+      const posted = Promise.all(
+        Array.from({ length: 50 }, (_, i) => two.hosts[i % 2]!.http().post('/alikassa/payouts').send(bodyOf(i))),
+      );
+      // More than the pool of one process holds.
+      await until(async () => {
+        const sql = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
+          AND query ~ 'INSERT INTO "alikassa_payouts"'`;
+        return (await query(sql)).length > 10;
+      });
+      return { posted };
+    });
+    return answers.posted;
+  }
+  const having = <T extends { status: number }>(answers: T[], status: number): T[] =>
+    answers.filter((answer) => answer.status === status);
 
-it('92: 50 creates with one order_id and the same body -> one payout, one answer', async () => {
-  const answers = await Promise.all(
-    Array.from({ length: 50 }, (_, i) => createOn(nodes[i % 2]!, { order_id: 'same', amount: '8.04' })),
-  );
-  expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
-  expect(answers.filter(({ status }) => status === 200)).toHaveLength(49);
-  const constant = ({ body }: { body: unknown }): unknown => {
-    // What the worker does meanwhile may show.
-    const {
-      status: _,
-      updated_at: __,
-      provider_id: ___,
-      attempt: ____,
-      ...rest
-    } = body as PayoutDto & Record<string, unknown>;
-    return rest;
-  };
-  for (const answer of answers) expect(constant(answer)).toEqual(constant(answers[0]!));
-  await nodes[0].until((answers[0]!.body as PayoutDto).id, 'wait');
-  expect(await query('SELECT order_id FROM alikassa_payouts')).toEqual([{ order_id: 'same' }]);
-  expect(surroundings.simulator.accepted('same')).toBe(1);
-});
-
-it('93: the same order_id with another body -> 409', async () => {
-  const answers = await Promise.all(
-    ['1.00', '2.00'].map((amount, i) => createOn(nodes[i]!, { order_id: 'same', amount })),
-  );
-  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201, 409]));
-  expect(answers.find(({ status }) => status === 409)?.body).toMatchObject({ code: 'order_conflict' });
-  expect(await query('SELECT count(*)::int AS n FROM alikassa_payouts')).toEqual([{ n: 1 }]);
-});
-
-it('94: two workers, one row -> one sends', async () => {
-  const gate = await closedGate(
-    surroundings.database,
-    "TRIGGER wait_here BEFORE UPDATE ON alikassa_payouts FOR EACH ROW WHEN (NEW.status = 'sending')",
-  );
-  const { body } = await createOn(nodes[0], { order_id: 'raced' });
-  const { id } = body as PayoutDto;
-  await gate.reached();
-  // A second job of the same payout, which the engine gives to any free worker: it has read the row as queued and
-  // waits for it behind the first.
-  await query(`SELECT alikassa_worker.add_job('alikassa_submit', json_build_object('payoutId', '${id}'))`);
-  await until(async () => {
-    const sql = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    return (await query(sql)).length === 2;
+  it('92: 50 creates with one order_id and the same body -> one payout, one answer', async () => {
+    const answers = await createAtOnce(() => payload({ order_id: 'same', amount: '8.04' }));
+    expect([having(answers, 201).length, having(answers, 200).length]).toEqual([1, 49]);
+    const constant = ({ body }: { body: unknown }): unknown => {
+      // What the worker does meanwhile may show.
+      const { status: _, updated_at: __, provider_id: ___, ...rest } = body as PayoutDto;
+      return rest;
+    };
+    for (const answer of answers) expect(constant(answer)).toEqual(constant(answers[0]!));
+    const { id } = answers[0]!.body as PayoutDto;
+    await until(async () => (await query("SELECT FROM alikassa_payouts WHERE status = 'wait'")).length === 1);
+    expect(await query('SELECT id, order_id FROM alikassa_payouts')).toEqual([{ id, order_id: 'same' }]);
+    expect(submissionsOf(two.simulator, 'same')).toBe(1);
   });
-  await gate.open();
-  await nodes[0].until(id, 'paid');
-  expect(surroundings.simulator.accepted('raced')).toBe(1);
-  expect(await query("SELECT attempt FROM alikassa_payout_events WHERE type = 'claimed'")).toEqual([{ attempt: 1 }]);
+
+  it('93: 50 with one order_id and 50 bodies -> one payout, and 409 to all others', async () => {
+    const answers = await createAtOnce((i) => payload({ order_id: 'differing', amount: `${i + 1}.04` }));
+    const [winner] = having(answers, 201);
+    const refused = having(answers, 409);
+    expect(refused).toHaveLength(49);
+    for (const { body } of refused) expect(body).toMatchObject({ code: 'order_conflict' });
+    const { id, amount } = winner?.body as PayoutDto;
+    await until(async () => submissionsOf(two.simulator, 'differing') > 0);
+    expect(await query("SELECT id, amount FROM alikassa_payouts WHERE order_id = 'differing'")).toEqual([
+      { id, amount },
+    ]);
+    expect(two.simulator.payouts.get('differing')?.amount).toBe(amount);
+  });
+
+  it('94: two workers, one row -> one sends', async () => {
+    const gate = await closedGate(
+      two.database,
+      "TRIGGER wait_here BEFORE UPDATE ON alikassa_payouts FOR EACH ROW WHEN (NEW.status = 'sending')",
+    );
+    const { id } = await create(two.hosts[0], payload({ order_id: 'raced' }));
+    await gate.reached();
+    // A second job of the same payout goes to the other process: it has read the row as queued, and waits behind the first.
+    await query(`SELECT alikassa_worker.add_job('alikassa_submit', json_build_object('payoutId', $1::uuid))`, id);
+    await blocked(two.database.pool, 'UPDATE "alikassa_payouts"');
+    const workers = `SELECT DISTINCT locked_by FROM alikassa_worker.jobs WHERE task_identifier = 'alikassa_submit'`;
+    await until(async () => (await query(workers)).length === 2);
+    await gate.open();
+    expect(await two.paid([{ id, orderId: 'raced' }])).toEqual([1]);
+    await until(async () => (await query(workers)).length === 0);
+    expect(submissionsOf(two.simulator, 'raced')).toBe(1);
+    const claims = "SELECT attempt FROM alikassa_payout_events WHERE type = 'claimed' AND payout_id = $1";
+    expect(await query(claims, id)).toEqual([{ attempt: 1 }]);
+  });
 });
 
 describe('a worker that is stopped for twice its lease, then resumed', () => {
   let payout: CrashedPayout;
   beforeEach(async () => (payout = await CrashedPayout.prepare()));
   afterEach(async () => payout.end());
+  const submissions = (): number => submissionsOf(payout.surroundings.simulator, 'crash');
 
   it('95: stopped with its request under way -> its late write changes nothing, no second submission', async () => {
-    let release = (): void => undefined;
-    const hold = new Promise<void>((resolve) => (release = resolve));
-    const { simulator, database } = payout.surroundings;
-    simulator.script({ on: 'payout', hold, notification: 'lost' });
+    const { held, letGo } = latch();
+    payout.surroundings.simulator.script({ on: 'payout', hold: held, notification: 'lost' });
     await payout.start();
     await payout.create();
     await until(() => payout.accepted === 1);
@@ -95,30 +108,54 @@ describe('a worker that is stopped for twice its lease, then resumed', () => {
     // Another process finds out; the one that is stopped has lost its lease meanwhile.
     await payout.start();
     await payout.untilStatus('paid');
-    const leases = await database.pool.query(
-      "SELECT 1 FROM alikassa_payouts WHERE updated_at > created_at + interval '3 s'",
-    );
-    expect(leases.rowCount).toBe(1);
+    await payout.untilTwiceTheLease();
     const before = await payout.revision();
     await stopped.kill('SIGCONT');
-    release();
-    // It is alive again and ends its job, which it still holds.
-    await until(
-      async () =>
-        (await database.pool.query('SELECT 1 FROM alikassa_worker.jobs WHERE locked_at IS NOT NULL')).rowCount === 0,
-    );
-    expect([await payout.revision(), payout.accepted]).toEqual([before, 1]);
+    letGo();
+    // It drains: when it has ended, it has written what it had to.
+    await stopped.kill('SIGTERM');
+    expect([await payout.revision(), submissions()]).toEqual([before, 1]);
     expect(await payout.history()).toEqual([
       'created: queued',
       'claimed: sending',
       'lease_expired: unknown',
       'check: paid',
     ]);
+    expect(stopped.output()).not.toMatch(/ERROR/);
+  });
+
+  it('its late write meets a newer attempt, which a person has asked for: it changes nothing', async () => {
+    const { simulator } = payout.surroundings;
+    simulator.script({ on: 'payout', accept: false, stall: true });
+    await payout.start();
+    await payout.create();
+    await until(() => submissions() === 1);
+    const stopped = payout.detach();
+    await stopped.kill('SIGSTOP');
+    const { held, letGo } = latch();
+    simulator.script({ on: 'payout', hold: held, notification: 'lost' });
+    await payout.start({ timeoutMs: 60_000, leaseMs: 90_000 });
+    await until(async () => (await payout.row()).attention === 'not_found');
+    await payout.untilTwiceTheLease();
+    await payout.resubmit();
+    await until(() => payout.accepted === 1);
+    const before = await payout.revision();
+    await stopped.kill('SIGCONT');
     await stopped.kill('SIGTERM');
+    expect([await payout.revision(), (await payout.row()).status]).toEqual([before, 'sending']);
+    letGo();
+    await payout.untilStatus('paid');
+    expect((await payout.history()).slice(2)).toEqual([
+      'lease_expired: unknown',
+      'person: queued',
+      'claimed: sending',
+      'submission: wait',
+      'check: paid',
+    ]);
+    expect(submissions()).toBe(2);
   });
 
   it('stopped before it sends: it does not send any more', async () => {
-    const { simulator, database } = payout.surroundings;
     await payout.start();
     const unlock = await payout.stopBeforeSending();
     const stopped = payout.detach();
@@ -127,47 +164,87 @@ describe('a worker that is stopped for twice its lease, then resumed', () => {
     await payout.start();
     await until(async () => (await payout.row()).attention === 'not_found');
     await stopped.kill('SIGCONT');
-    await until(
-      async () =>
-        (
-          await database.pool.query(
-            "SELECT 1 FROM alikassa_worker.jobs WHERE locked_at IS NOT NULL AND task_identifier = 'alikassa_submit'",
-          )
-        ).rowCount === 0,
-    );
-    expect(simulator.requests.filter(({ endpoint }) => endpoint === 'payout')).toEqual([]);
-    expect(stopped.output()).toMatch(/held up past its lease and was not sent/);
     await stopped.kill('SIGTERM');
+    expect(submissions()).toBe(0);
+    expect(stopped.output()).toMatch(/held up past its lease and was not sent/);
   });
 });
 
-it('96: a withdrawal against the dispatch -> exactly one wins', async () => {
-  const outcomes = await Promise.all(
-    Array.from({ length: 40 }, async (_, i) => {
-      const order_id = `race-${i}`;
-      const { body } = await createOn(nodes[i % 2]!, { order_id, amount: '3.04' });
-      const { id } = body as PayoutDto;
-      const { status } = await nodes[(i + 1) % 2]!.http().post(`/alikassa/payouts/${id}/withdraw`);
-      if (status !== 200) await nodes[0].until(id, 'wait');
-      return { order_id, id, withdrawn: status === 200, status };
-    }),
-  );
-  for (const { id, order_id, withdrawn, status } of outcomes) {
-    expect(status).toBe(withdrawn ? 200 : 409);
-    expect((await nodes[0].payouts.find(id)).status).toBe(withdrawn ? 'withdrawn' : 'wait');
-    expect(surroundings.simulator.accepted(order_id)).toBe(withdrawn ? 0 : 1);
-  }
-});
+describe('one payout, and a host that changes its mind', () => {
+  let surroundings: TestSurroundings;
+  /** Sends nothing. */
+  let taker: TestApplication;
+  let sender: TestApplication | undefined;
+  beforeEach(async () => {
+    surroundings = await prepare();
+    taker = await startApplication({ surroundings, options: { worker: { enabled: false } } });
+  });
+  afterEach(async () => {
+    await Promise.all([taker.stop(), sender?.stop()]);
+    sender = undefined;
+    await surroundings.stop();
+  });
+  const startSender = async (): Promise<TestApplication> =>
+    (sender = await startApplication({ surroundings, port: surroundings.port }));
 
-it('97: the host writes a stale entity -> the final status stays', async () => {
-  const repository = nodes[0].app.get(DataSource).getRepository(Payout);
-  const { body } = await createOn(nodes[0], { amount: '4.04', order_id: 'stale' });
-  const { id } = await nodes[0].until((body as PayoutDto).id, 'wait');
-  const stale = await repository.findOneByOrFail({ id });
-  await surroundings.simulator.settle('stale', 'paid');
-  await nodes[0].until(id, 'paid');
-  stale.attention = 'looked at by the host';
-  await repository.save(stale);
-  await repository.save({ id, status: 'queued', attempt: 0 });
-  expect(await nodes[0].payouts.find(id)).toMatchObject({ status: 'paid', attention: null, attempt: 1 });
+  it.each(['withdrawn', 'sending'] as const)(
+    '96: a withdrawal against the dispatch -> exactly one wins (%s)',
+    async (winner) => {
+      const { pool } = surroundings.database;
+      // Whoever comes first waits with the row in its hands, until the other has decided too and waits for the row.
+      const gate = await closedGate(
+        surroundings.database,
+        `TRIGGER wait_here BEFORE UPDATE ON alikassa_payouts FOR EACH ROW WHEN (NEW.status = '${winner}')`,
+      );
+      const { id } = await create(taker, payload({ order_id: 'wanted' }));
+      const withdraw = () => taker.payouts.withdraw(id).catch((error: Error) => error);
+      let withdrawal: ReturnType<typeof withdraw>;
+      if (winner === 'withdrawn') {
+        withdrawal = withdraw();
+        await gate.reached();
+        await startSender();
+      } else {
+        await startSender();
+        await gate.reached();
+        withdrawal = withdraw();
+      }
+      await until(async () => {
+        const sql = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event <> 'advisory'
+          AND datname = current_database() AND query ~ 'UPDATE "alikassa_payouts"'`;
+        return (await pool.query(sql)).rowCount === 1;
+      });
+      await gate.open();
+      await until(
+        async () => (await pool.query("SELECT FROM alikassa_worker.jobs WHERE key ~ 'submit'")).rowCount === 0,
+      );
+      const types = (await taker.payouts.events(id)).map(({ type }) => type);
+      if (winner === 'withdrawn') {
+        expect(await withdrawal).toMatchObject({ status: 'withdrawn' });
+        expect([types, surroundings.simulator.requests]).toEqual([['created', 'withdrawal'], []]);
+      } else {
+        expect(await withdrawal).toMatchObject({ name: 'StateConflictError' });
+        await taker.until(id, 'paid');
+        expect([types.slice(0, 2), submissionsOf(surroundings.simulator, 'wanted')]).toEqual([
+          ['created', 'claimed'],
+          1,
+        ]);
+      }
+    },
+  );
+
+  it('97: the host writes a stale entity -> the final status stays', async () => {
+    await startSender();
+    const repository = taker.app.get(DataSource).getRepository(Payout);
+    const { id } = await create(taker, payload({ amount: '4.04', order_id: 'stale' }));
+    await taker.until(id, 'wait');
+    const stale = await repository.findOneByOrFail({ id });
+    await surroundings.simulator.settle('stale', 'paid');
+    await taker.until(id, 'paid');
+    const before = await surroundings.database.pool.query('SELECT * FROM alikassa_payouts');
+    stale.attention = 'looked at by the host';
+    await repository.save(stale);
+    await repository.save({ id, status: 'queued', attempt: 0 });
+    const after = await surroundings.database.pool.query('SELECT * FROM alikassa_payouts');
+    expect(after.rows).toEqual(before.rows);
+  });
 });

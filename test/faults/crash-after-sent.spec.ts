@@ -10,7 +10,7 @@ afterEach(async () => payout.end());
 it('6: killed in the middle of the body -> unknown, then the true state', async () => {
   // The provider gets the head and half of the body.
   const proxy = await cuttingProxy(payout.surroundings.simulator.url, { halfBody: true });
-  await payout.start(proxy.url);
+  await payout.start({ baseUrl: proxy.url });
   await payout.create();
   await until(() => proxy.isCut());
   await payout.kill();
@@ -44,7 +44,7 @@ it('9: killed while the answer is held back -> unknown, then the true state', as
   const { simulator } = payout.surroundings;
   simulator.script({ on: 'payout', notification: 'lost' });
   const proxy = await cuttingProxy(simulator.url, { answerBytes: 40 });
-  await payout.start(proxy.url);
+  await payout.start({ baseUrl: proxy.url });
   await payout.create();
   await until(() => proxy.isCut());
   await payout.kill();

@@ -69,7 +69,7 @@ it.each([
     socket.once('data', () => socket.write(firstBytes, () => (isReached = true)));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  await payout.start(`https://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  await payout.start({ baseUrl: `https://127.0.0.1:${(server.address() as AddressInfo).port}` });
   await payout.create();
   await until(() => isReached);
   expect((await payout.row()).status).toBe('sending');

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { WorkerService } from '../../src/worker/worker.service.js';
 import { startApplication } from '../helpers/application.js';
-import { eventually } from '../helpers/eventually.js';
+import { eventually } from '../helpers/until.js';
 import { LogLines } from '../helpers/log.lines.js';
 import { payload } from '../helpers/payload.js';
 import { create, expectUnavailable, latch, type Accepted } from '../helpers/payout.checks.js';

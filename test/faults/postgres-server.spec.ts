@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { startApplication, type TestApplication } from '../helpers/application.js';
-import { eventually } from '../helpers/eventually.js';
+import { eventually } from '../helpers/until.js';
 import { LogLines } from '../helpers/log.lines.js';
 import { payload } from '../helpers/payload.js';
 import {

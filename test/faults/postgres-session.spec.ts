@@ -3,7 +3,7 @@ import { DatabaseUnavailableError } from '../../src/alikassa.errors.js';
 import type { AliKassaOptions } from '../../src/alikassa.options.js';
 import { startApplication, type PostgresSettings, type TestApplication } from '../helpers/application.js';
 import { blocked, meanwhile } from '../helpers/database.locks.js';
-import { eventually } from '../helpers/eventually.js';
+import { eventually } from '../helpers/until.js';
 import { LogLines } from '../helpers/log.lines.js';
 import { payload } from '../helpers/payload.js';
 import {

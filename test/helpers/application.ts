@@ -15,6 +15,7 @@ import type { PayoutDto, PayoutEventDto } from '../../src/payouts/payout.dto.js'
 import { PayoutService } from '../../src/payouts/payout.service.js';
 import { AliKassaSimulator, generateTestKeys, type SimulatorOptions, type TestKeys } from '../../src/testing/index.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
+import { refuseSecondSubmissions } from './submissions.js';
 
 export const RUB = '93d5df06-996c-48c3-9847-348d6b580b80';
 export const EUR = '93d5df06-996c-48c3-9847-348d6b580b81';
@@ -70,6 +71,7 @@ export interface TestSurroundings {
   options: AliKassaOptions;
   /** Where notifications go to; the application should listen there. */
   port: number;
+  /** @throws Error if an order was submitted twice. */
   stop: () => Promise<void>;
 }
 
@@ -107,7 +109,11 @@ export async function prepare(setup: TestSetup = {}): Promise<TestSurroundings> 
   };
   const stop = async (): Promise<void> => {
     await simulator.stop();
-    await database.drop();
+    try {
+      await refuseSecondSubmissions(simulator, database);
+    } finally {
+      await database.drop();
+    }
   };
   return { database, simulator, options, port, stop };
 }

@@ -1,3 +1,4 @@
+import type { AliKassaOptions } from '../../src/alikassa.options.js';
 import { freePort, prepare, type TestSurroundings } from './application.js';
 import { closedGate } from './gate.js';
 import { startHostProcess, type HostProcess } from './host.js';
@@ -15,12 +16,13 @@ export class CrashedPayout {
     return new CrashedPayout(await prepare({ options: { timeoutMs: 3_000, leaseMs: 3_500, rejectAfterMs: 300 } }));
   }
 
-  /** Starts a process. @param baseUrl of the provider, if it is not the simulator itself. */
-  async start(baseUrl = this.surroundings.simulator.url, env: Record<string, string> = {}): Promise<void> {
-    const { database, options, port: first } = this.surroundings;
+  /** Starts a process. @param changes of the options, e.g. another address of the provider. */
+  async start(changes: Partial<AliKassaOptions> = {}): Promise<void> {
+    const { database, port: first } = this.surroundings;
+    const options = { ...this.surroundings.options, ...changes };
     // The process before it may still be there, stopped.
     const port = this.isDetached ? await freePort() : first;
-    this.process = await startHostProcess({ databaseUrl: database.url, port, options: { ...options, baseUrl }, env });
+    this.process = await startHostProcess({ databaseUrl: database.url, port, options });
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
@@ -69,8 +71,8 @@ export class CrashedPayout {
   }
 
   /** Asks for the payout, as a client that repeats itself would. @returns the HTTP status, 0 if the process died. */
-  async create(): Promise<number> {
-    const body = JSON.stringify(payload({ order_id: 'crash' }));
+  async create(order_id = 'crash'): Promise<number> {
+    const body = JSON.stringify(payload({ order_id }));
     const headers = { 'content-type': 'application/json' };
     const answer = fetch(`${this.process?.url}/alikassa/payouts`, { method: 'POST', headers, body });
     return answer.then(
@@ -88,7 +90,8 @@ export class CrashedPayout {
   }
 
   async rows(): Promise<{ id: string; status: string; attention: string | null }[]> {
-    return (await this.surroundings.database.pool.query('SELECT id, status, attention FROM alikassa_payouts')).rows;
+    const sql = 'SELECT id, status, attention FROM alikassa_payouts ORDER BY seq';
+    return (await this.surroundings.database.pool.query(sql)).rows;
   }
 
   async row(): Promise<{ id: string; status: string; attention: string | null }> {
@@ -99,6 +102,14 @@ export class CrashedPayout {
 
   async untilStatus(status: string): Promise<void> {
     await until(async () => (await this.rows())[0]?.status === status);
+  }
+
+  /** Waits until twice the lease of the first attempt has passed, by the database's clock. */
+  async untilTwiceTheLease(): Promise<void> {
+    const { database, options } = this.surroundings;
+    const sql = `SELECT FROM alikassa_payout_events
+      WHERE type = 'claimed' AND attempt = 1 AND clock_timestamp() > created_at + 2 * $1 * interval '1 ms'`;
+    await until(async () => (await database.pool.query(sql, [options.leaseMs])).rowCount === 1);
   }
 
   async revision(): Promise<unknown> {

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { eventually } from './eventually.js';
+import { eventually } from './until.js';
 
 /** A backend that waits for a lock. */
 export interface Blocked {

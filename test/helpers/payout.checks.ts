@@ -1,7 +1,7 @@
 import type { Response } from 'supertest';
 import type { PayoutDto, PayoutEventDto } from '../../src/payouts/payout.dto.js';
 import type { TestApplication } from './application.js';
-import { eventually } from './eventually.js';
+import { eventually } from './until.js';
 import type { LogLines } from './log.lines.js';
 import { payload } from './payload.js';
 

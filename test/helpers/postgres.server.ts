@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/app/embedded-postgres.js';
 import { isFree } from '../../src/app/free.port.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
-import { eventually } from './eventually.js';
+import { eventually } from './until.js';
 
 /** Below the range that systems take ports of outgoing connections from: nobody takes it while the server is down. */
 const PORTS = { first: 20_000, count: 10_000 };
