@@ -36,7 +36,7 @@ describe('SIGTERM', () => {
       const sql = "SELECT 1 FROM pg_stat_activity WHERE query ~ '^LISTEN' AND datname = current_database()";
       return (await database.pool.query(sql)).rowCount === 0;
     });
-    expect([(await payout.row()).status, await Promise.race([draining.ended, 'running'])]).toEqual([
+    expect([(await payout.row()).status, await Promise.race([draining.ended, Promise.resolve('running')])]).toEqual([
       'sending',
       'running',
     ]);
