@@ -148,6 +148,19 @@ it('57: the documented 400, and the status says "not found" as often as configur
   expect(host.simulator.accepted('refused')).toBe(0);
 });
 
+it('the documented 400 after an attempt that may have been sent is no reason for `rejected`', async () => {
+  host.simulator.script({ on: 'payout', orderId: 'maybe-refused', drop: 'before' });
+  const id = await create({ order_id: 'maybe-refused', amount: '5.01' });
+  const isHeld = async (): Promise<boolean> => (await host.payouts.find(id)).attention === 'not_found';
+  await until(isHeld);
+  await host.payouts.resolve(id, { outcome: 'resubmit', reason: 'support: never arrived' });
+  await until(isHeld);
+  const refused = (await host.payouts.events(id)).filter(({ type }) => type === 'submission').at(-1);
+  expect(refused).toMatchObject({ toStatus: 'unknown', detail: { outcome: 'refused' } });
+  expect((await host.payouts.find(id)).status).toBe('unknown');
+  await host.payouts.resolve(id, { outcome: 'fail', reason: 'the test is over' });
+});
+
 describe('58: a 400 that names order_id: it is taken, so the status call decides', () => {
   const taken = JSON.stringify({
     message: 'The given data was invalid.',

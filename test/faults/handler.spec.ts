@@ -1,53 +1,59 @@
-import { prepare } from '../helpers/application.js';
-import { startHostProcess } from '../helpers/host.js';
+import { prepare, type TestSurroundings } from '../helpers/application.js';
+import { closedGate } from '../helpers/gate.js';
+import { startHostProcess, type HostProcess } from '../helpers/host.js';
 import { payload } from '../helpers/payload.js';
 import { until } from '../helpers/until.js';
 
-const LOCK = 4_711;
+let surroundings: TestSurroundings;
+let host: HostProcess;
+beforeEach(async () => {
+  surroundings = await prepare({ options: { leaseMs: 3_000 } });
+  await query('CREATE TABLE handled (event_id bigint, payout_id uuid)');
+});
+afterEach(async () => {
+  await host.kill('SIGTERM');
+  await surroundings.stop();
+});
 
-it('11: killed after the result was committed, before the handler was called -> called after restart, with the same event id', async () => {
-  const { database, simulator, options, port, stop } = await prepare({ options: { leaseMs: 3_000 } });
-  const { pool } = database;
-  // Every call of a handler is taken by an update: there the process waits until it is killed.
-  await pool.query(`
-    CREATE TABLE handled (event_id bigint, payout_id uuid);
-    CREATE FUNCTION wait_here() RETURNS trigger LANGUAGE plpgsql AS
-      $$ BEGIN PERFORM pg_advisory_xact_lock_shared(${LOCK}); RETURN NEW; END $$;
-    CREATE TRIGGER wait_here BEFORE UPDATE ON alikassa_deliveries FOR EACH ROW EXECUTE FUNCTION wait_here()`);
-  const holder = await pool.connect();
-  await holder.query('SELECT pg_advisory_lock($1)', [LOCK]);
+const query = async (sql: string): Promise<Record<string, unknown>[]> =>
+  (await surroundings.database.pool.query<Record<string, unknown>>(sql)).rows;
+async function start(): Promise<void> {
+  const { database, port, options } = surroundings;
+  host = await startHostProcess({ databaseUrl: database.url, port, options, hasHandler: true });
+}
+async function create(): Promise<void> {
+  const headers = { 'content-type': 'application/json' };
+  const body = JSON.stringify(payload({ order_id: 'handled' }));
+  await fetch(`${host.url}/alikassa/payouts`, { method: 'POST', headers, body });
+}
+/** The event that a call is owed for, and its payout, as the handler writes them down. */
+const owed = () =>
+  query(`SELECT event_id, payout_id FROM alikassa_deliveries
+    JOIN alikassa_payout_events e ON e.id = event_id WHERE to_status = 'paid'`);
+const handled = () => query('SELECT event_id, payout_id FROM handled');
 
-  const setup = { databaseUrl: database.url, port, options, hasHandler: true };
-  const first = await startHostProcess(setup);
-  const response = await fetch(`${first.url}/alikassa/payouts`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(payload({ order_id: 'handled-1' })),
-  });
-  const { id } = (await response.json()) as { id: string };
-  await until(async () => {
-    const waiting = await pool.query(
-      "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory' AND query ~ 'deliveries'",
-    );
-    return waiting.rowCount === 1;
-  });
-  await first.kill('SIGKILL');
-  // Nothing tells Postgres of the death while it waits: without this the call would count as begun.
-  await pool.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'advisory'");
-  const { rows: owed } = await pool.query<{ event_id: string; to_status: string }>(
-    'SELECT event_id, to_status FROM alikassa_deliveries JOIN alikassa_payout_events e ON e.id = event_id',
-  );
-  expect(owed).toEqual([{ event_id: expect.any(String) as string, to_status: 'paid' }]);
-  expect((await pool.query('SELECT * FROM handled')).rows).toEqual([]);
-  await holder.query('SELECT pg_advisory_unlock($1)', [LOCK]);
-  holder.release();
-
-  const second = await startHostProcess(setup);
-  const handled = async () => (await pool.query('SELECT event_id, payout_id FROM handled')).rows as object[];
-  await until(async () => (await handled()).length > 0);
-  await until(async () => (await pool.query('SELECT 1 FROM alikassa_deliveries')).rowCount === 0);
-  expect(await handled()).toEqual([{ event_id: owed[0]?.event_id, payout_id: id }]);
-  expect(simulator.accepted('handled-1')).toBe(1);
-  await second.kill('SIGTERM');
-  await stop();
+it.each([
+  [
+    '11: killed after the result was committed, before the handler was called -> called after restart, with the same event id',
+    // Every call is taken by an update.
+    'TRIGGER wait_here BEFORE UPDATE ON alikassa_deliveries FOR EACH ROW',
+  ],
+  ['killed while the handler runs: it is called again', 'TRIGGER wait_here BEFORE INSERT ON handled FOR EACH ROW'],
+])('%s', async (_name, moment) => {
+  const gate = await closedGate(surroundings.database, moment);
+  await start();
+  await create();
+  await gate.reached();
+  await host.kill('SIGKILL');
+  // Nothing tells Postgres of the death while it waits: without this the statement would be carried out.
+  await gate.terminate();
+  const calls = await owed();
+  expect([calls.length, await handled()]).toEqual([1, []]);
+  await gate.open();
+  // The call that had begun is taken to be alive for a while: that time is over.
+  await query("UPDATE alikassa_deliveries SET due_at = now() - interval '1 min'");
+  await start();
+  await until(async () => (await owed()).length === 0);
+  expect(await handled()).toEqual(calls);
+  expect(surroundings.simulator.accepted('handled')).toBe(1);
 });

@@ -1,12 +1,12 @@
 import pg from 'pg';
 import type { PayoutDto } from '../../src/payouts/payout.dto.js';
 import { prepare, RUB, startApplication, type TestApplication } from '../helpers/application.js';
+import { closedGate } from '../helpers/gate.js';
 import { startHostProcess } from '../helpers/host.js';
 import { payload } from '../helpers/payload.js';
 import { until } from '../helpers/until.js';
 
 const PATH = '/alikassa/notifications';
-const LOCK = 4_712;
 let host: TestApplication;
 beforeAll(async () => {
   // Nothing but notifications settles here: the polling is far away.
@@ -197,13 +197,10 @@ it('76: crash after verify, before commit -> settled by the repeat of the provid
     simulator: { notificationRetries: 100, notificationRetryMs: 100 },
   });
   const { database, simulator, options, port } = surroundings;
-  await database.pool.query(`
-    CREATE FUNCTION wait_here() RETURNS trigger LANGUAGE plpgsql AS
-      $$ BEGIN PERFORM pg_advisory_xact_lock_shared(${LOCK}); RETURN NEW; END $$;
-    CREATE TRIGGER wait_here BEFORE UPDATE ON alikassa_payouts FOR EACH ROW WHEN (NEW.status = 'paid')
-      EXECUTE FUNCTION wait_here()`);
-  const holder = await database.pool.connect();
-  await holder.query('SELECT pg_advisory_lock($1)', [LOCK]);
+  const gate = await closedGate(
+    database,
+    "TRIGGER wait_here BEFORE UPDATE ON alikassa_payouts FOR EACH ROW WHEN (NEW.status = 'paid')",
+  );
   const setup = { databaseUrl: database.url, port, options };
   const first = await startHostProcess(setup);
   await fetch(`${first.url}/alikassa/payouts`, {
@@ -211,12 +208,10 @@ it('76: crash after verify, before commit -> settled by the repeat of the provid
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(payload({ order_id: 'crashed' })),
   });
-  const stuck = "FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()";
-  await until(async () => (await database.pool.query(`SELECT 1 ${stuck}`)).rowCount === 1);
+  await gate.reached();
   await first.kill('SIGKILL');
-  await database.pool.query(`SELECT pg_terminate_backend(pid) ${stuck}`);
-  await holder.query('SELECT pg_advisory_unlock($1)', [LOCK]);
-  holder.release();
+  await gate.terminate();
+  await gate.open();
   const status = async (): Promise<unknown> => (await database.pool.query('SELECT status FROM alikassa_payouts')).rows;
   expect(await status()).toEqual([{ status: 'wait' }]);
   const second = await startHostProcess(setup);

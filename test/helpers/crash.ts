@@ -5,6 +5,13 @@ import { startHostProcess, type HostProcess } from './host.js';
 import { payload } from './payload.js';
 import { until } from './until.js';
 
+interface PayoutRow {
+  id: string;
+  status: string;
+  attention: string | null;
+  possibly_sent: boolean;
+}
+
 /** One payout whose process is killed on the way, and another process that takes over. */
 export class CrashedPayout {
   private process?: HostProcess;
@@ -89,19 +96,21 @@ export class CrashedPayout {
     await fetch(`${this.process?.url}/alikassa/payouts/${id}/resolve`, { method: 'POST', headers, body });
   }
 
-  async rows(): Promise<{ id: string; status: string; attention: string | null }[]> {
-    const sql = 'SELECT id, status, attention FROM alikassa_payouts ORDER BY seq';
+  async rows(): Promise<PayoutRow[]> {
+    const sql = 'SELECT id, status, attention, possibly_sent FROM alikassa_payouts ORDER BY seq';
     return (await this.surroundings.database.pool.query(sql)).rows;
   }
 
-  async row(): Promise<{ id: string; status: string; attention: string | null }> {
+  async row(): Promise<PayoutRow> {
     const [row] = await this.rows();
     if (!row) throw new Error('There is no payout.');
     return row;
   }
 
   async untilStatus(status: string): Promise<void> {
-    await until(async () => (await this.rows())[0]?.status === status);
+    await until(async () => (await this.rows())[0]?.status === status).catch(async (cause: unknown) => {
+      throw new Error(`It is not ${status}: ${(await this.history()).join(', ')}`, { cause });
+    });
   }
 
   /** Waits until twice the lease of the first attempt has passed, by the database's clock. */
@@ -133,7 +142,8 @@ export class CrashedPayout {
   async expectHeldForAPerson(): Promise<void> {
     await this.start();
     await until(async () => (await this.row()).attention === 'not_found');
-    expect([(await this.row()).status, this.accepted]).toEqual(['unknown', 0]);
+    expect(await this.row()).toMatchObject({ status: 'unknown', possibly_sent: true });
+    expect(this.accepted).toBe(0);
     await this.resubmit();
     await this.untilStatus('paid');
     expect(this.accepted).toBe(1);
