@@ -11,6 +11,8 @@ import { submissionsOf } from '../helpers/submissions.js';
 import { startTwoHosts, type TwoHosts } from '../helpers/two.hosts.js';
 import { until } from '../helpers/until.js';
 
+const UPDATE = 'UPDATE "alikassa_payouts"';
+
 describe('two processes', () => {
   let two: TwoHosts;
   beforeAll(async () => {
@@ -79,7 +81,7 @@ describe('two processes', () => {
     await gate.reached();
     // A second job of the same payout goes to the other process: it has read the row as queued, and waits behind the first.
     await query(`SELECT alikassa_worker.add_job('alikassa_submit', json_build_object('payoutId', $1::uuid))`, id);
-    await blocked(two.database.pool, 'UPDATE "alikassa_payouts"');
+    await blocked(two.database.pool, UPDATE);
     const workers = `SELECT DISTINCT locked_by FROM alikassa_worker.jobs WHERE task_identifier = 'alikassa_submit'`;
     await until(async () => (await query(workers)).length === 2);
     await gate.open();
@@ -208,11 +210,7 @@ describe('one payout, and a host that changes its mind', () => {
         await gate.reached();
         withdrawal = withdraw();
       }
-      await until(async () => {
-        const sql = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event <> 'advisory'
-          AND datname = current_database() AND query ~ 'UPDATE "alikassa_payouts"'`;
-        return (await pool.query(sql)).rowCount === 1;
-      });
+      await blocked(pool, UPDATE);
       await gate.open();
       await until(
         async () => (await pool.query("SELECT FROM alikassa_worker.jobs WHERE key ~ 'submit'")).rowCount === 0,
