@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { PayoutDto } from '../../src/payouts/payout.dto.js';
-import { prepare, RUB, startApplication, type TestApplication } from '../helpers/application.js';
+import { EUR, prepare, RUB, startApplication, type TestApplication } from '../helpers/application.js';
 import { closedGate } from '../helpers/gate.js';
 import { startHostProcess } from '../helpers/host.js';
 import { payload } from '../helpers/payload.js';
@@ -234,4 +234,15 @@ it('78: type=payment, validly signed -> nothing', async () => {
     ['wait', null],
     [{ result: 'ignored', received_count: 1 }],
   ]);
+});
+
+it.each([
+  ['amount', { amount: '12.05' }],
+  ['provider_id', { id: '1' }],
+  // One of ours, but not the one that pays.
+  ['account', { account: EUR }],
+])('validly signed, of another %s -> conflict', async (about, changes) => {
+  const payout = await waiting();
+  expect(await deliver(queryFor(payout, changes))).toBe(200);
+  expect(await stateOf(payout.id)).toEqual(['wait', `conflict_${about}`]);
 });
