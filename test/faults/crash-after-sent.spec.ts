@@ -38,6 +38,12 @@ it('8: killed when the provider has recorded it -> unknown, then the true state'
   await until(() => payout.accepted === 1);
   await payout.kill();
   await payout.expectPaidOnce();
+  // Nor does the job of the dead stay locked, though nobody waits for it.
+  await until(async () => {
+    const locked =
+      "SELECT FROM alikassa_worker.jobs WHERE locked_at IS NOT NULL AND task_identifier = 'alikassa_submit'";
+    return (await payout.surroundings.database.pool.query(locked)).rowCount === 0;
+  });
 });
 
 it('9: killed while the answer is held back -> unknown, then the true state', async () => {
