@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { migrateUp } from '../../src/app/database.js';
 import { EUR, prepare, RUB, type TestSurroundings } from '../helpers/application.js';
 import { certificate } from '../helpers/certificate.js';
-import { eventually } from '../helpers/eventually.js';
+import { eventually } from '../helpers/until.js';
 import { referenceEnvironment } from '../helpers/reference.js';
 
 type Settings = Record<string, string | undefined>;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { PayoutEventDto } from '../../src/payouts/payout.dto.js';
 import { RUB } from '../helpers/application.js';
-import { eventually } from '../helpers/eventually.js';
+import { eventually } from '../helpers/until.js';
 import { payload } from '../helpers/payload.js';
 import { startReference, TOKENS, type ReferenceApplication } from '../helpers/reference.js';
 

@@ -1,6 +1,6 @@
 import type { PayoutDto } from '../../src/payouts/payout.dto.js';
 import { startApplication, type TestApplication } from '../helpers/application.js';
-import { eventually } from '../helpers/eventually.js';
+import { eventually } from '../helpers/until.js';
 import { LogLines } from '../helpers/log.lines.js';
 import { forgedQuery, signedQuery } from '../helpers/notification.query.js';
 import { payload } from '../helpers/payload.js';

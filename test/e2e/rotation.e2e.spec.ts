@@ -10,7 +10,7 @@ import {
   type TestSurroundings,
 } from '../helpers/application.js';
 import { blocked, meanwhile } from '../helpers/database.locks.js';
-import { eventually } from '../helpers/eventually.js';
+import { eventually } from '../helpers/until.js';
 import { payload } from '../helpers/payload.js';
 import { SWAP, TAMPERINGS } from '../helpers/tampering.js';
 
