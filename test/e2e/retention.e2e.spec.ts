@@ -50,7 +50,7 @@ describe('the retention', () => {
     await ended('31 days');
     const young = await ended('29 days');
     const open = await accept();
-    await query("UPDATE alikassa_payouts SET created_at = now() - interval '99 days'");
+    await query("UPDATE alikassa_payouts SET created_at = now() - interval '99 days' WHERE id = $1", [open.id]);
     expect(await retention(30).erase()).toBe(1);
     expect(await readable()).toEqual([young.id, open.id]);
   });
