@@ -111,9 +111,9 @@ function submission(
       possiblySent: true,
       checkCount: 0,
       refusedAt: isRefusal(outcome) && !payout.possiblySent ? now : null,
-      attention: outcome.kind === 'unauthorized' ? 'unauthorized' : payout.attention,
+      attention: payout.attention ?? (outcome.kind === 'unauthorized' ? 'unauthorized' : null),
     },
-    next: nextCheck(0, policy, outcome.kind === 'rate_limited' ? outcome.retryAfterMs : undefined),
+    next: nextCheck(0, policy, retryAfterOf(outcome)),
     event: {
       type: 'submission',
       detail: outcome.kind === 'refused' ? { ...detail, message: outcome.message, errors: outcome.errors } : detail,
@@ -137,26 +137,28 @@ function isAnswer({ kind }: ProviderOutcome<unknown>): boolean {
 
 /** 401, 403 and 429 would meet every further call of the account. */
 function pauseAfter(outcome: ProviderOutcome<unknown>, policy: DecisionPolicy): PauseChange | undefined {
-  switch (outcome.kind) {
-    case 'unauthorized':
-      return { to: 'paused', reason: 'unauthorized', forMs: policy.pauseMs, isExact: false };
-    case 'rate_limited': {
-      const { retryAfterMs } = outcome;
-      const isExact = retryAfterMs !== undefined;
-      return { to: 'paused', reason: 'rate_limited', forMs: retryAfterMs ?? policy.pauseMs, isExact };
-    }
-    default:
-      return undefined;
-  }
+  if (outcome.kind !== 'unauthorized' && outcome.kind !== 'rate_limited') return undefined;
+  const retryAfterMs = retryAfterOf(outcome);
+  return {
+    to: 'paused',
+    reason: outcome.kind,
+    forMs: retryAfterMs ?? policy.pauseMs,
+    isExact: retryAfterMs !== undefined,
+  };
+}
+
+function retryAfterOf(outcome: ProviderOutcome<unknown>): number | undefined {
+  return outcome.kind === 'rate_limited' ? outcome.retryAfterMs : undefined;
 }
 
 function backToQueue(payout: Payout, detail: Record<string, unknown>, policy: DecisionPolicy): Decision {
   const unsentCount = payout.unsentCount + 1;
-  const isUsedUp = unsentCount >= policy.maxUnsentAttempts;
+  // A conflict that was heard meanwhile weighs more than that the network is down.
+  const attention = payout.attention ?? (unsentCount >= policy.maxUnsentAttempts ? 'retries_used_up' : null);
   return {
     to: 'queued',
-    set: { unsentCount, attention: isUsedUp ? 'retries_used_up' : payout.attention },
-    next: isUsedUp ? null : { task: 'submit', afterMs: backoff(unsentCount) },
+    set: { unsentCount, attention },
+    next: attention === null ? { task: 'submit', afterMs: backoff(unsentCount) } : null,
     event: { type: 'submission', detail },
   };
 }
@@ -173,7 +175,7 @@ function check(
   // Only an open payout that was sent is polled; a failed question about any other one says nothing.
   if (payout.status !== 'wait' && payout.status !== 'unknown') return null;
   if (outcome.kind === 'not_found') return notFound(payout, traceOf(outcome), policy, now);
-  const open = stillOpen(payout, policy, now, outcome.kind === 'rate_limited' ? outcome.retryAfterMs : undefined);
+  const open = stillOpen(payout, policy, now, retryAfterOf(outcome));
   return { ...open, pause: pauseAfter(outcome, policy) };
 }
 
@@ -196,15 +198,17 @@ function notFound(payout: Payout, detail: Record<string, unknown>, policy: Decis
   const set = { notFoundCount, notFoundSince: since };
   const isConfirmed =
     notFoundCount >= policy.rejectAfterNotFound && now.getTime() - since.getTime() >= policy.rejectAfterMs;
-  if (payout.status === 'unknown' && payout.refusedAt && isConfirmed) {
-    return { to: 'rejected', set, next: null, event: { type: 'check', detail } };
+  // Not one with a conflict: the provider has spoken of it, so a person must look first.
+  const isMissing = payout.status === 'unknown' && isConfirmed && keptAttention(payout) === null;
+  if (isMissing && payout.refusedAt) {
+    return { to: 'rejected', set: { ...set, attention: null }, next: null, event: { type: 'check', detail } };
   }
   const maybeSent = payout.attempt - payout.unsentCount;
   const mayResubmit = policy.onNotFound === 'resubmit' && maybeSent < policy.maxResubmissions;
-  if (payout.status === 'unknown' && isConfirmed && mayResubmit) {
+  if (isMissing && mayResubmit) {
     return {
       to: 'queued',
-      set: { notFoundCount: 0, notFoundSince: null, attention: keptAttention(payout) },
+      set: { notFoundCount: 0, notFoundSince: null, attention: null },
       next: { task: 'submit', afterMs: backoff(payout.attempt) },
       event: { type: 'check', detail: { ...detail, resubmit: true } },
     };
