@@ -12,6 +12,8 @@ export default {
   jest: { configFile: 'jest.mutation.config.js', enableFindRelatedTests: false },
   coverageAnalysis: 'perTest',
   concurrency: 2,
+  // A timeout counts as detected: on a busy machine the default of 5 s would call slow tests so.
+  timeoutMS: 60_000,
   // Native ES modules of a test run are never freed.
   maxTestRunnerReuse: 100,
   ignorePatterns: ['/reports', '/coverage', '/.sandbox', '/docs', '/dist'],

@@ -22,7 +22,7 @@ export function nextCheck(
 
 /** Around the given time, by a tenth either way. */
 export function jittered(ms: number): number {
-  return Math.round(ms * (1 + JITTER * (2 * Math.random() - 1)));
+  return Math.round(ms * (1 - JITTER + 2 * JITTER * Math.random()));
 }
 
 /** Pause before an attempt is repeated, doubling from a second to five minutes. @param failures 1 or more. */
