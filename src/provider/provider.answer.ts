@@ -154,8 +154,7 @@ export function parseJson(body: Buffer): unknown {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(body);
     // Parsed first as it is: over text that is not JSON the pattern below could run for very long.
-    const value: unknown = JSON.parse(text);
-    if (!/[0-9]{16}/.test(text)) return value;
+    JSON.parse(text);
     return JSON.parse(text.replace(JSON_TOKEN, (token) => (LONG_INTEGER.test(token) ? `"${token}"` : token)));
   } catch {
     // What cannot be read is an outcome, not an exception; the caller names it.
@@ -197,7 +196,7 @@ function retryAfter(value: unknown): number | undefined {
 
 /** Date.parse alone also takes "-5" for a date. */
 function dateOf(text: string): number {
-  return /^[A-Z][a-z]{2},? .* GMT$/.test(text) ? Date.parse(text) : NaN;
+  return /^[A-Z][a-z]{2}, .* GMT$/.test(text) ? Date.parse(text) : NaN;
 }
 
 function isGiven(value: unknown): boolean {
@@ -209,7 +208,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 function idOf(value: unknown): string | undefined {
-  const text = typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value;
+  const text = Number.isSafeInteger(value) ? String(value) : value;
   return typeof text === 'string' && /^[1-9][0-9]{0,18}$/.test(text) && BigInt(text) <= MAX_ID ? text : undefined;
 }
 

@@ -95,7 +95,7 @@ export class AliKassaClient {
   }
 
   private async signed(account: string, path: string, text: string): Promise<SignedRequest> {
-    const body = Buffer.from(text, 'utf8');
+    const body = Buffer.from(text);
     return { account, path, body, sign: await this.signature.sign(body) };
   }
 
@@ -138,8 +138,8 @@ export class AliKassaClient {
           maxContentLength: MAX_ANSWER_BYTES,
           maxBodyLength: Infinity,
           // The signed bytes are the sent bytes, the read bytes are the received bytes.
-          transformRequest: [(data: Buffer) => data],
-          transformResponse: [(data: Buffer) => data],
+          transformRequest: [],
+          transformResponse: [],
         }),
       );
       const answer = { httpStatus: response.status, headers: response.headers, body: Buffer.from(response.data) };
@@ -163,7 +163,7 @@ function integerOf(id: string): bigint {
 function codeOf(error: unknown): string {
   for (const source of [error instanceof Error ? error.cause : undefined, error]) {
     if (source instanceof Error && 'code' in source && typeof source.code === 'string') {
-      if (/^[A-Z0-9_]{2,60}$/.test(source.code)) return source.code;
+      if (/^[A-Z][A-Z0-9_]{1,59}$/.test(source.code)) return source.code;
     }
   }
   return 'network_error';

@@ -50,8 +50,7 @@ export class SignatureProvider {
    * @returns plain base64, the value of the `Sign` header.
    */
   async sign(body: string | Buffer): Promise<string> {
-    const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
-    return (await signOnThreadPool(this.digest, bytes, this.privateKey)).toString('base64');
+    return (await signOnThreadPool(this.digest, Buffer.from(body), this.privateKey)).toString('base64');
   }
 
   /**

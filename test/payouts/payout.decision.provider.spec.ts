@@ -240,9 +240,16 @@ describe('a payout that cannot be sent as it is stored', () => {
     expect(run(payout({ attention }), fault)).toBeNull();
   });
 
+  it.each([unknown(), waiting()])('only marks one that was sent: $status', (row) => {
+    expect(run(row, fault)).toMatchObject({
+      to: row.status,
+      set: { attention: 'recipient_unreadable' },
+      next: 'keep',
+      event: { type: 'fault', detail: { attention: 'recipient_unreadable' } },
+    });
+  });
+
   it('is nothing to one that is on its way or ended', () => {
-    for (const row of [sending(), unknown(), waiting(), payout({ status: 'paid' })]) {
-      expect(run(row, fault, { now: after(1) })).toBeNull();
-    }
+    for (const row of [sending(), payout({ status: 'paid' })]) expect(run(row, fault, { now: after(1) })).toBeNull();
   });
 });

@@ -27,6 +27,8 @@ const evidence = [
   { type: 'withdrawal' },
 ] as Evidence[];
 
+const policies = [{}, { onNotFound: 'resubmit' }, { confirmNotifications: true }] as const;
+
 function* rows(): Generator<Payout> {
   for (const status of PAYOUT_STATUSES) {
     for (const possiblySent of [false, true]) {
@@ -45,9 +47,9 @@ function moves(): Set<string> {
   const seen = new Set<string>();
   for (const row of rows()) {
     for (const one of evidence) {
-      for (const onNotFound of ['hold', 'resubmit'] as const) {
+      for (const policy of policies) {
         try {
-          const decision = run(row, one, { now: after(999_999), policy: { onNotFound } });
+          const decision = run(row, one, { now: after(999_999), policy });
           if (decision && decision.to !== row.status) seen.add(`${row.status}->${decision.to}`);
         } catch (error) {
           if (!(error instanceof StateConflictError)) throw error;

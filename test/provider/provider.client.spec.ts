@@ -32,11 +32,11 @@ async function listen(server: net.Server): Promise<number> {
 
 /** An HTTP server; counts what reaches it. */
 async function answering(answer: (request: IncomingMessage, response: ServerResponse) => void) {
-  const seen: { headers: http.IncomingHttpHeaders; body: Buffer }[] = [];
+  const seen: { path?: string; headers: http.IncomingHttpHeaders; body: Buffer }[] = [];
   const port = await listen(
     http.createServer((request, response) => {
       void request.toArray().then((chunks) => {
-        seen.push({ headers: request.headers, body: Buffer.concat(chunks as Buffer[]) });
+        seen.push({ path: request.url, headers: request.headers, body: Buffer.concat(chunks as Buffer[]) });
         answer(request, response);
       });
     }),
@@ -75,7 +75,8 @@ describe('what is sent', () => {
     const outcome = await client(server.url).createPayout(ACCOUNT, REQUEST);
     expect(outcome).toMatchObject({ kind: 'ok', value: { id: '9007199254740993', payment_status: 'wait' } });
     expect(server.seen).toHaveLength(1);
-    const { headers, body } = server.seen[0]!;
+    const { path, headers, body } = server.seen[0]!;
+    expect(path).toBe('/v1/payout');
     expect(headers).toMatchObject({
       'content-type': 'application/json',
       account: ACCOUNT,
@@ -89,10 +90,28 @@ describe('what is sent', () => {
   });
 
   it('asks for balance and account with an empty list', async () => {
+    const said = { currency: 'RUB', balance: '1.00', is_allowed_payment: true, is_allowed_payout: false };
+    const server = await answering((_, response) => response.end(JSON.stringify(said)));
+    expect(await client(server.url).balance(ACCOUNT)).toMatchObject({
+      kind: 'ok',
+      value: { currency: 'RUB', balance: '1.00' },
+    });
+    expect(await client(server.url).accountInfo(ACCOUNT)).toMatchObject({
+      kind: 'ok',
+      value: { is_allowed_payment: true, is_allowed_payout: false },
+    });
+    expect(server.seen.map(({ path, body }) => [path, body.toString()])).toEqual([
+      ['/v1/account/balance', '[]'],
+      ['/v1/account/info', '[]'],
+    ]);
+  });
+
+  it('asks for the status by the order_id', async () => {
     const server = await answering((_, response) => response.end('{}'));
-    await client(server.url).balance(ACCOUNT);
-    await client(server.url).accountInfo(ACCOUNT);
-    expect(server.seen.map(({ body }) => body.toString())).toEqual(['[]', '[]']);
+    await client(server.url).payoutStatus(ACCOUNT, { order_id: 'A/1' });
+    expect(server.seen.map(({ path, body }) => [path, body.toString()])).toEqual([
+      ['/v1/payout/status', '{"order_id":"A\\/1"}'],
+    ]);
   });
 
   it('asks for the status by an id that keeps every digit', async () => {
@@ -213,6 +232,13 @@ describe('an answered create', () => {
     ['200 with a list', 200, {}, '[]', 'unclear'],
     ['200 with null', 200, {}, 'null', 'unclear'],
     ['200 without an id', 200, {}, '{"payment_status":"wait"}', 'unclear'],
+    [
+      '200 that is not UTF-8',
+      200,
+      {},
+      Buffer.from('{"payment_status":"wait","id":1,"x":"\u00ff"}', 'latin1'),
+      'unclear',
+    ],
     ['200 with an unknown status', 200, {}, '{"payment_status":"new","id":1}', 'unclear'],
     ['200 for another order', 200, {}, '{"payment_status":"wait","id":1,"order_id":"2"}', 'unclear'],
     ['200 in bad gzip', 200, { 'content-encoding': 'gzip' }, 'x', 'unclear'],

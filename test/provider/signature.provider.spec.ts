@@ -125,6 +125,15 @@ describe('verifyNotification', () => {
     );
   });
 
+  it('says what is wrong', () => {
+    expect(() => verifier.verifyNotification(good.replace(/sign=.*$/, 'sign=AAAA'))).toThrow(
+      'sign has 3 bytes instead of 256',
+    );
+    expect(() => verifier.verifyNotification(good.replace('amount=1000.44', 'amount=1'))).toThrow(
+      "The notification's signature does not belong to its content.",
+    );
+  });
+
   it('never quotes the signature or the content', () => {
     const changed = good.replace('order-1', 'order-2');
     expect(() => verifier.verifyNotification(changed)).toThrow(/^(?!.*order-2)(?!.*S95IXTbU).*$/s);
@@ -174,5 +183,16 @@ describe('keys that are wrong are refused at the start, by setting', () => {
     const make = () => new SignatureProvider({ ...good, ...changes });
     expect(make).toThrow(ConfigurationError);
     expect(make).toThrow(expect.objectContaining({ setting }));
+  });
+
+  it.each([
+    ['a digest', { digest: 'md5' as 'sha1' }, 'must be sha1 or sha256'],
+    [
+      'a key that signs what it does not verify',
+      { privateKey: mixedKey() },
+      'does not sign and verify a test text; download private.pem again',
+    ],
+  ])('and it says what to do: %s', (_, changes, advice) => {
+    expect(() => new SignatureProvider({ ...good, ...changes })).toThrow(advice);
   });
 });

@@ -67,6 +67,18 @@ describe('https', () => {
     expect([trusted.phase(), trusted.isProvenUnsent()]).toEqual(['secured', false]);
   });
 
+  it('leaves no socket behind: it is closed after the answer', async () => {
+    const asked: unknown[] = [];
+    const answer: http.RequestListener = ({ headers }, response) => {
+      asked.push(headers.connection);
+      response.end();
+    };
+    const ports = [await listen(http.createServer(answer)), await listen(https.createServer(tls, answer))];
+    await request(trackedTransport('http://127.0.0.1'), ports[0]!);
+    await request(trackedTransport('https://127.0.0.1', { ca: tls.cert }), ports[1]!);
+    expect(asked).toEqual(['close', 'close']);
+  });
+
   it('never speaks a TLS older than 1.2, whatever the process allows', () => {
     const { agents } = trackedTransport('https://127.0.0.1');
     expect('httpsAgent' in agents && agents.httpsAgent.options.minVersion).toBe('TLSv1.2');
@@ -82,6 +94,17 @@ describe('a closed transport', () => {
     // Long enough for a connection to the loopback to be made, were one under way.
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect([connections, transport.isProvenUnsent()]).toEqual([0, true]);
+  });
+
+  it('stays proven unsent, whatever its socket still says', async () => {
+    const port = await listen(http.createServer((_, response) => response.end()));
+    const transport = trackedTransport('http://127.0.0.1');
+    const { agents } = transport;
+    const socket = 'httpAgent' in agents && agents.httpAgent.createConnection({ host: '127.0.0.1', port });
+    if (!socket) throw new Error('the agent made no socket');
+    transport.close();
+    socket.emit('connect');
+    expect([transport.phase(), transport.isProvenUnsent()]).toEqual(['none', true]);
   });
 
   it('ends the connection that is being made, so that nothing is sent after the verdict', async () => {
