@@ -1,6 +1,5 @@
 import { Type } from 'class-transformer';
 import {
-  IsEmail,
   IsIn,
   IsInt,
   IsISO31661Alpha2,
@@ -14,7 +13,14 @@ import {
 } from 'class-validator';
 import type { Payout, PayoutEvent } from './payout.entity.js';
 import { PAYOUT_STATUSES, type PayoutStatus } from './payout.status.js';
-import { IsBirthDate, IsHttpUrl, IsPayoutAmount, IsPlainText, IsRecipientNumber } from './payout.validators.js';
+import {
+  IsBirthDate,
+  IsEmailAddress,
+  IsHttpUrl,
+  IsPayoutAmount,
+  IsPlainText,
+  IsRecipientNumber,
+} from './payout.validators.js';
 
 /** `extra` of a create: what an EUR account requires (PROVIDER.md, "Create a payout"). */
 export class PayoutExtraDto {
@@ -88,8 +94,7 @@ export class CreatePayoutDto {
   customer_phone?: string;
 
   @IsOptional()
-  @IsPlainText(254)
-  @IsEmail({}, { message: 'customer_email must be an e-mail address' })
+  @IsEmailAddress()
   customer_email?: string;
 
   /** E.g. the bank's code, "sberbank". */

@@ -1,4 +1,4 @@
-import { registerDecorator, type ValidationOptions } from 'class-validator';
+import { isEmail, registerDecorator, type ValidationOptions } from 'class-validator';
 
 /** decimal(11,2), the provider's older document (PROVIDER.md, "Create a payout"). */
 export const MAX_AMOUNT = '999999999.99';
@@ -30,12 +30,16 @@ function codePoints(text: string): number {
   return Array.from(text).length;
 }
 
+function isPlainText(value: unknown, max: number): value is string {
+  return typeof value === 'string' && /\S/.test(value) && codePoints(value) <= max && !UNPRINTABLE.test(value);
+}
+
 /** Text of 1 to `max` characters, not all blank, without control characters or broken surrogates. */
 export function IsPlainText(max: number): PropertyDecorator {
   return rule(
     'isPlainText',
     `$property must be text of 1 to ${max} characters, not blank, without control characters`,
-    (value) => typeof value === 'string' && /\S/.test(value) && codePoints(value) <= max && !UNPRINTABLE.test(value),
+    (value) => isPlainText(value, max),
   )();
 }
 
@@ -44,6 +48,13 @@ export const IsRecipientNumber = rule(
   'isRecipientNumber',
   'number must be 1 to 64 ASCII characters without spaces',
   (value) => typeof value === 'string' && /^[\x21-\x7e]{1,64}$/.test(value),
+);
+
+/** Looked at only as plain text: class-validator's own rule throws on a broken surrogate, and takes control characters. */
+export const IsEmailAddress = rule(
+  'isEmailAddress',
+  '$property must be an e-mail address',
+  (value) => isPlainText(value, 254) && isEmail(value),
 );
 
 /** http or https, at most 255 characters (PROVIDER.md, "Create a payout"). */
