@@ -49,8 +49,8 @@ export function validatedCreate(
 }
 
 /** @throws InvalidInputError if the account is unknown, or left out where several are configured. */
-export function accountOf(uuid: string | undefined, accounts: readonly AliKassaAccount[]): AliKassaAccount {
-  if (uuid === undefined) {
+export function accountOf(uuid: string | null | undefined, accounts: readonly AliKassaAccount[]): AliKassaAccount {
+  if (uuid == null) {
     const [only, ...others] = accounts;
     if (!only || others.length > 0) throw new InvalidInputError(['account is required: several are configured']);
     return only;

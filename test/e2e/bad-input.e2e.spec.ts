@@ -239,6 +239,7 @@ describe('an account', () => {
     ['that is not configured', randomUUID()],
     ['that is no uuid', 'RUB'],
     ['left out, where there are two', undefined],
+    ['of null, where there are two', null],
   ])('%s is refused by name', async (_, account) => {
     const body = order({ account });
     await expectRefused(await post(body), 400, body, 'account');

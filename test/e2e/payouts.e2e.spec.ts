@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
-import type { PayoutDto, PayoutEventDto } from '../../src/payouts/payout.dto.js';
+import type { ListPayoutsDto, PayoutDto, PayoutEventDto } from '../../src/payouts/payout.dto.js';
 import { EUR, RUB, startApplication, type TestApplication } from '../helpers/application.js';
 
 const CARD = '4111111111111111';
@@ -240,6 +240,13 @@ describe('reading', () => {
     expect((found.body as { data: PayoutDto[] }).data.map(({ id }) => id)).toEqual([created.id]);
     const none = await host.http().get('/alikassa/payouts').query({ order_id: payload.order_id, status: 'paid' });
     expect((none.body as { data: PayoutDto[] }).data).toEqual([]);
+  });
+
+  it('takes null for a filter that is left out, as a host may give it', async () => {
+    const none = { order_id: null, status: null, limit: null, cursor: null };
+    const [some, all] = [await host.payouts.list(none as unknown as ListPayoutsDto), await host.payouts.list()];
+    expect(some.data.length).toBeGreaterThan(5);
+    expect(some.data.map(({ id }) => id)).toEqual(all.data.map(({ id }) => id));
   });
 
   it.each(['limit=0', 'limit=101', 'limit=x', 'status=lost', 'cursor=x', 'limit=1&limit=2', 'foo=1'])(

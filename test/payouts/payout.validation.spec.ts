@@ -172,6 +172,11 @@ describe('the account', () => {
     expect(validatedCreate(GOOD, [RUB]).account).toEqual(RUB);
   });
 
+  it('given as null is left out, as any other field', () => {
+    expect(problemsOf({ account: null }, [RUB, EUR])).toContain('account is required');
+    expect(validatedCreate({ ...GOOD, account: null }, [RUB]).account).toEqual(RUB);
+  });
+
   it('must be configured', () => {
     expect(problemsOf({ account: EUR.uuid })).toContain('account');
   });
