@@ -9,8 +9,8 @@ import { ParallelLimit } from './parallel.limit.js';
 
 /** What the framework takes for one request, roughly: a refusal that gets this far has cost as much. */
 const FRAMEWORK_MS = 0.3;
-/** Genuine ones at once, a small part of the host's connections to the database, whoever replays them; more wait. */
-const AT_ONCE = 4;
+/** Genuine ones at once: half of what pg's pool holds by default, whoever replays them. More wait. */
+const AT_ONCE = 5;
 const MAY_WAIT = 256;
 const AMOUNT = /^[0-9]{1,20}(?:\.[0-9]{1,10})?$/;
 
