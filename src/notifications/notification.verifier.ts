@@ -5,10 +5,10 @@ import type { NotificationRefusals } from './notification.refusals.js';
 import { TimeBudget } from './time.budget.js';
 
 /** Of one thread's time that refused notifications may take: the rest is for payouts. */
-const SHARE = 0.25;
+const SHARE = 0.15;
 const BURST_MS = 100;
-/** One never costs more: a process that was stopped meanwhile is not the sender's doing. */
-const MOST_MS = 1;
+/** One never counts for more: a process that was stopped meanwhile is not the sender's doing. */
+const MOST_MS = 10;
 
 /**
  * Verifies notifications, one at a time, as long as the refused ones have not used up their share of the time. Whoever
