@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { WorkerService } from '../../src/worker/worker.service.js';
-import { startApplication } from '../helpers/application.js';
+import { prepare, startApplication, type TestApplication } from '../helpers/application.js';
 import { eventually } from '../helpers/until.js';
 import { LogLines } from '../helpers/log.lines.js';
 import { payload } from '../helpers/payload.js';
@@ -101,21 +101,14 @@ it('105: all backends terminated while jobs run -> every process works again, no
   });
 }, 90_000);
 
-it('106: the runner ends by itself -> a new one starts, and health says so meanwhile', async () => {
-  const host = await startApplication({ logger: new LogLines() });
-  cleanups.push(async () => host.stop());
+/** Ends the engine as it ends by itself: where a job that was done cannot be marked as done. @returns that payout. */
+async function restartEngine(host: TestApplication): Promise<Accepted> {
+  const { letGo, ...payout } = await submitted(host);
   const name = new URL(host.database.url).pathname.slice(1);
   const allow = (allowed: boolean) =>
     onServer((client) => client.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS ${allowed}`));
   const worker = host.app.get(WorkerService);
   expect(worker.isRunning).toBe(true);
-
-  // It ends where a job that was done cannot be marked as done.
-  const body = payload();
-  const { held, letGo } = latch();
-  host.simulator.script({ on: 'payout', orderId: String(body['order_id']), hold: held });
-  const payout = await create(host, body);
-  await eventually('the provider has it', () => host.simulator.accepted(payout.orderId) === 1);
   await allow(false);
   await onServer((client) =>
     client.query(
@@ -127,9 +120,41 @@ it('106: the runner ends by itself -> a new one starts, and health says so meanw
   await eventually('health says that it does not run', () => !worker.isRunning);
   await allow(true);
   await eventually('health says that it runs again', () => worker.isRunning);
+  return payout;
+}
 
+async function submitted(host: TestApplication) {
+  const body = payload({ amount: '12.04' });
+  const { held, letGo } = latch();
+  host.simulator.script({ on: 'payout', orderId: String(body['order_id']), hold: held });
+  const payout = await create(host, body);
+  await eventually('the provider has it', () => host.simulator.accepted(payout.orderId) === 1);
+  return { ...payout, letGo };
+}
+
+it('106: the runner ends by itself -> a new one starts, and health says so meanwhile', async () => {
+  const host = await startApplication({ logger: new LogLines() });
+  cleanups.push(async () => host.stop());
+  const payout = await restartEngine(host);
+  await host.until(payout.id, 'wait');
+  await host.simulator.settle(payout.orderId, 'paid');
   await host.until(payout.id, 'paid');
   const next = await create(host, payload());
   await host.until(next.id, 'paid');
   expect([payout, next].map(({ orderId }) => host.simulator.accepted(orderId))).toEqual([1, 1]);
+}, 60_000);
+
+it('what an engine that has ended left running is drained with the application', async () => {
+  const around = await prepare({ options: { timeoutMs: 60_000, leaseMs: 90_000 } });
+  cleanups.push(async () => around.stop());
+  const host = await startApplication({ surroundings: around, port: around.port, logger: new LogLines() });
+  const { id, letGo } = await submitted(host);
+  await restartEngine(host);
+  const stopping = host.stop();
+  // Time enough to end for an application that does not wait.
+  await sleep(1_000);
+  letGo();
+  await stopping;
+  const { rows } = await around.database.pool.query('SELECT status FROM alikassa_payouts WHERE id = $1', [id]);
+  expect(rows).toEqual([{ status: 'wait' }]);
 }, 60_000);
