@@ -4,6 +4,7 @@ import type { PayoutDto } from '../../src/payouts/payout.dto.js';
 import type { RequestFault } from '../../src/testing/index.js';
 import { startApplication, type TestApplication } from '../helpers/application.js';
 import { payload } from '../helpers/payload.js';
+import { submissionsOf } from '../helpers/submissions.js';
 import { until } from '../helpers/until.js';
 
 const GOOD = { payment_status: 'wait', id: 100_001_524 };
@@ -130,23 +131,33 @@ describe('what pauses the account', () => {
   });
 });
 
-it('57: the documented 400, and the status says "not found" as often as configured -> rejected', async () => {
-  const id = await create({ order_id: 'refused', amount: '5.01' });
-  await host.until(id, 'rejected');
-  const events = await host.payouts.events(id);
-  expect(events.map(({ type, toStatus }) => `${type}: ${toStatus}`)).toEqual([
-    'created: queued',
-    'claimed: sending',
-    'submission: unknown',
-    'check: unknown',
-    'check: rejected',
-  ]);
-  const [, , refused, , rejected] = events;
-  expect(refused?.detail).toMatchObject({ outcome: 'refused', errors: { number: [expect.any(String)] } });
-  expect(rejected?.detail).toMatchObject({ outcome: 'not_found' });
-  expect((await host.payouts.find(id)).notFoundCount).toBeGreaterThanOrEqual(2);
-  expect(host.simulator.accepted('refused')).toBe(0);
-});
+it.each([
+  { rejectAfterNotFound: 5, rejectAfterMs: 1 },
+  { rejectAfterNotFound: 1, rejectAfterMs: 1_500 },
+])(
+  '57: the documented 400, and the status says "not found" as often as configured -> rejected (%p)',
+  async ({ rejectAfterNotFound, rejectAfterMs }) => {
+    const node = await startApplication({ options: { checkSchedule: [100], rejectAfterNotFound, rejectAfterMs } });
+    const id = await create({ order_id: 'refused', amount: '5.01' }, node);
+    await node.until(id, 'rejected');
+    const events = await node.payouts.events(id);
+    expect(events.map(({ type, toStatus }) => `${type}: ${toStatus}`)).toEqual([
+      'created: queued',
+      'claimed: sending',
+      'submission: unknown',
+      'check: unknown',
+      'check: rejected',
+    ]);
+    const [, , refused, , rejected] = events;
+    expect(refused?.detail).toMatchObject({ outcome: 'refused', errors: { number: [expect.any(String)] } });
+    expect(rejected?.detail).toMatchObject({ outcome: 'not_found' });
+    const { notFoundCount, notFoundSince, settledAt } = await node.payouts.find(id);
+    expect(notFoundCount).toBeGreaterThanOrEqual(rejectAfterNotFound);
+    expect(settledAt!.getTime() - notFoundSince!.getTime()).toBeGreaterThanOrEqual(rejectAfterMs);
+    expect([submissionsOf(node.simulator, 'refused'), node.simulator.accepted('refused')]).toEqual([1, 0]);
+    await node.stop();
+  },
+);
 
 it('the documented 400 after an attempt that may have been sent is no reason for `rejected`', async () => {
   host.simulator.script({ on: 'payout', orderId: 'maybe-refused', drop: 'before' });

@@ -228,7 +228,12 @@ describe('versions, keys and outages', () => {
       .send(payload({ order_id: 'used-up' }));
     const { id } = body as PayoutDto;
     await until(async () => (await node.payouts.find(id)).attention === 'retries_used_up');
-    expect(await node.payouts.find(id)).toMatchObject({ status: 'queued', attempt: 2, possiblySent: false });
+    expect(await node.payouts.find(id)).toMatchObject({
+      status: 'queued',
+      attempt: 2,
+      possiblySent: false,
+      dueAt: null,
+    });
     const relay = await listen(port, surroundings.simulator.url, { isAnswering: true });
     // A job of it that comes all the same leaves it alone, though the provider is there again.
     await query(`SELECT alikassa_worker.add_job('alikassa_submit', json_build_object('payoutId', $1::uuid))`, id);
