@@ -146,7 +146,7 @@ describe("the application's role", () => {
     'DROP TRIGGER alikassa_final ON alikassa_payouts',
     'SET session_replication_role = replica',
     'SELECT * FROM elsewhere',
-    'INSERT INTO alikassa_migrations (timestamp, name) VALUES (1, $$x$$)',
+    'INSERT INTO alikassa_migrations VALUES (99, 1, $$x$$)',
     'DELETE FROM alikassa_worker.migrations',
     'DROP POLICY alikassa_app ON alikassa_worker._private_jobs',
     'CREATE TABLE mine (id int)',
