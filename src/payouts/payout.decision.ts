@@ -4,7 +4,7 @@ import type { CreatePayoutAnswer, PayoutStatusAnswer, ProviderOutcome } from '..
 import { isPauseNote, pauseNote, type PauseChange, type PauseReason } from './account.pause.js';
 import type { Payout } from './payout.entity.js';
 import type { Evidence, ProviderFacts } from './payout.evidence.js';
-import { contradictionIn, factsDetail, factsOf } from './payout.facts.js';
+import { contradictionIn, factsDetail, factsOf, traceOf } from './payout.facts.js';
 import { backoff, jittered, nextCheck, type NextJob } from './payout.schedule.js';
 import { isFinal, type PayoutStatus } from './payout.status.js';
 
@@ -396,9 +396,4 @@ function person(payout: Payout, evidence: Extract<Evidence, { type: 'person' }>)
     `Payout ${payout.id} is ${payout.status}${payout.attention ? ` (${payout.attention})` : ''}: ` +
       `"${outcome}" is not open to it. Only an unknown payout, or one held with attention, waits for a person.`,
   );
-}
-
-function traceOf(outcome: ProviderOutcome<unknown>): Record<string, unknown> {
-  const { kind, reason, httpStatus, phase, durationMs } = outcome;
-  return { outcome: kind, reason, http_status: httpStatus, phase, duration_ms: Math.round(durationMs) };
 }

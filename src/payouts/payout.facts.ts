@@ -1,4 +1,4 @@
-import type { PayoutStatusAnswer } from '../provider/provider.types.js';
+import type { PayoutStatusAnswer, ProviderOutcome } from '../provider/provider.types.js';
 import type { Payout } from './payout.entity.js';
 import type { ProviderFacts } from './payout.evidence.js';
 
@@ -36,4 +36,10 @@ function sameAmount(a: string, b: string): boolean {
 function canonical(amount: string): string {
   const [whole = '', fraction = ''] = amount.split('.');
   return `${whole.replace(/^0+(?=\d)/, '')}.${fraction.replace(/0+$/, '')}`;
+}
+
+/** What became of a call, for the history. */
+export function traceOf(outcome: ProviderOutcome<unknown>): Record<string, unknown> {
+  const { kind, reason, httpStatus, phase, durationMs } = outcome;
+  return { outcome: kind, reason, http_status: httpStatus, phase, duration_ms: Math.round(durationMs) };
 }

@@ -12,6 +12,7 @@ import { LogLines } from '../helpers/log.lines.js';
 import { payload } from '../helpers/payload.js';
 import { expectNoRecipient, historyOf } from '../helpers/payout.checks.js';
 import { until } from '../helpers/until.js';
+import { unprotected } from '../helpers/unprotected.js';
 
 let surroundings: TestSurroundings;
 /** Accepts, and neither sends nor sweeps. */
@@ -50,7 +51,8 @@ describe('the retention', () => {
     await ended('31 days');
     const young = await ended('29 days');
     const open = await accept();
-    await query("UPDATE alikassa_payouts SET created_at = now() - interval '99 days' WHERE id = $1", [open.id]);
+    const older = "UPDATE alikassa_payouts SET created_at = now() - interval '99 days' WHERE id = $1";
+    await unprotected(surroundings.database.pool, older, [open.id]);
     expect(await retention(30).erase()).toBe(1);
     expect(await readable()).toEqual([young.id, open.id]);
   });
