@@ -188,12 +188,12 @@ describe('the owner', () => {
   });
 });
 
-describe('without what the guide says', () => {
+describe('an application that is not set up as the guide says', () => {
   it.each([
     ['the engine is not there', 'DROP SCHEMA alikassa_worker CASCADE'],
     ['the engine is older than this version', 'DELETE FROM alikassa_worker.migrations WHERE id = 19'],
     ['the engine is not granted', 'REVOKE USAGE ON SCHEMA alikassa_worker FROM alikassa_app'],
-  ])('says so and does not start: %s', async (_, sql) => {
+  ])('does not start, and says so: %s', async (_, sql) => {
     const bare = await createTestDatabase(undefined, true);
     await bare.pool.query(sql);
     const around = { ...surroundings, database: bare };
