@@ -4,11 +4,10 @@ import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { migrateUp } from '../../src/app/database.js';
-import { EUR, prepare, RUB, type TestSurroundings } from '../helpers/application.js';
+import { EUR, RUB, type TestSurroundings } from '../helpers/application.js';
 import { certificate } from '../helpers/certificate.js';
+import { prepareReference, referenceEnvironment } from '../helpers/reference.js';
 import { eventually } from '../helpers/until.js';
-import { referenceEnvironment } from '../helpers/reference.js';
 
 type Settings = Record<string, string | undefined>;
 
@@ -22,10 +21,7 @@ let env: Settings;
 let busy: Server;
 
 beforeAll(async () => {
-  surroundings = await prepare();
-  const { pool, url } = surroundings.database;
-  await pool.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA alikassa_worker CASCADE');
-  await migrateUp(url, 'alikassa_worker');
+  surroundings = await prepareReference();
   env = referenceEnvironment(surroundings);
   busy = createServer().listen(0);
   await new Promise((listening) => busy.once('listening', listening));
