@@ -4,6 +4,27 @@ import type { DataSource, DataSourceOptions } from 'typeorm';
 import { ConfigurationError } from '../alikassa.errors.js';
 import { DATABASE_TIMEOUTS } from '../payouts/database.timeouts.js';
 
+type Connected = Parameters<pg.Pool['connect']>[0];
+
+/**
+ * The engine gives its listening client back twice where the connection is lost while it shuts down. The second time
+ * pg-pool throws, in a promise that nobody handles, which would end the process.
+ */
+class WorkerPool extends pg.Pool {
+  override connect(): Promise<pg.PoolClient>;
+  override connect(connected: Connected): void;
+  override connect(connected?: Connected): Promise<pg.PoolClient> | void {
+    if (!connected) return super.connect();
+    super.connect((error, client, release) => {
+      let isReleased = false;
+      connected(error, client, (fault) => {
+        if (!isReleased) release(fault);
+        isReleased = true;
+      });
+    });
+  }
+}
+
 /**
  * The job engine's own small pool, on the server that the DataSource uses, with our timeouts unless its `extra` names
  * others. A pool or client without an error handler ends the process when Postgres goes away, so both get one before
@@ -12,7 +33,7 @@ import { DATABASE_TIMEOUTS } from '../payouts/database.timeouts.js';
  */
 export function createWorkerPool(dataSource: DataSource, max: number): pg.Pool {
   const logger = new Logger('AliKassaWorker');
-  const pool = new pg.Pool({ ...connectionOf(dataSource), max, application_name: 'alikassa-worker' });
+  const pool = new WorkerPool({ ...connectionOf(dataSource), max, application_name: 'alikassa-worker' });
   const report = (error: Error): void => logger.warn(`The worker lost a database connection: ${error.message}`);
   pool.on('error', report);
   pool.on('connect', (client) => client.on('error', report));

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { DataSource } from 'typeorm';
+import { createWorkerPool } from '../../src/worker/worker.pool.js';
 import { WorkerService } from '../../src/worker/worker.service.js';
 import { prepare, startApplication, type TestApplication } from '../helpers/application.js';
 import { eventually } from '../helpers/until.js';
@@ -158,3 +160,23 @@ it('what an engine that has ended left running is drained with the application',
   const { rows } = await around.database.pool.query('SELECT status FROM alikassa_payouts WHERE id = $1', [id]);
   expect(rows).toEqual([{ status: 'wait' }]);
 }, 60_000);
+
+it('a connection that the engine gives back twice, as when it is lost in a shutdown, ends no process', async () => {
+  const host = await startApplication({ options: { worker: { enabled: false } } });
+  cleanups.push(async () => host.stop());
+  const pool = createWorkerPool(host.app.get(DataSource), 1);
+  cleanups.push(async () => pool.end());
+  await new Promise<void>((done, fail) => {
+    pool.connect((_, __, release) => {
+      try {
+        release();
+        release();
+        done();
+      } catch (error) {
+        fail(error as Error);
+      }
+    });
+  });
+  // It is there once, and works.
+  expect([pool.idleCount, (await pool.query('SELECT 1')).rowCount, pool.totalCount]).toEqual([1, 1, 1]);
+});
