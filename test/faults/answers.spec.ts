@@ -121,6 +121,9 @@ describe('what pauses the account', () => {
       const second = await create({ order_id: 'second' }, paused);
       await until(async () => (await paused.payouts.find(second)).attention === attention);
       expect([(await paused.payouts.find(second)).status, sent()]).toEqual(['queued', 1]);
+      const length =
+        'SELECT round(extract(epoch FROM paused_until - since), 1)::float AS s FROM alikassa_account_pauses';
+      expect((await paused.database.pool.query(length)).rows).toEqual([{ s: outcome === 'rate_limited' ? 2 : 1.5 }]);
       await paused.until(second, 'paid');
       // Not before the pause was over; a timer may be early by a millisecond.
       expect(performance.now() - answeredAt).toBeGreaterThan(outcome === 'rate_limited' ? 1_900 : 1_400);

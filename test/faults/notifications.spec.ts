@@ -191,6 +191,17 @@ it('75: the database is down -> 5xx, so that the provider repeats', async () => 
   expect(await stateOf(payout.id)).toEqual(['paid', null]);
 });
 
+it('the payout cannot be written, though the inbox can -> 5xx too', async () => {
+  const payout = await waiting();
+  const query = queryFor(payout);
+  await host.database.pool.query(`
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+    CREATE TRIGGER refuse BEFORE UPDATE ON alikassa_payouts FOR EACH STATEMENT EXECUTE FUNCTION refuse()`);
+  expect(await deliver(query)).toBe(503);
+  await host.database.pool.query('DROP TRIGGER refuse ON alikassa_payouts');
+  expect([await deliver(query), await stateOf(payout.id)]).toEqual([200, ['paid', null]]);
+});
+
 it('76: crash after verify, before commit -> settled by the repeat of the provider', async () => {
   const surroundings = await prepare({
     options: { checkSchedule: [3_600_000] },
