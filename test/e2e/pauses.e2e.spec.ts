@@ -75,7 +75,7 @@ describe('a key that the provider does not accept', () => {
     const waiting = await Promise.all(Array.from({ length: 6 }, (_, i) => create(i % 2 ? one : two)));
     const paused = async (): Promise<{ failures: number; ms: number } | undefined> => {
       const { rows } = await database.pool.query<{ failures: number; ms: number }>(
-        `SELECT failures, (extract(epoch FROM paused_until - since) * 1000)::int AS ms FROM alikassa_account_pauses
+        `SELECT failures, (round(extract(epoch FROM paused_until - since), 1) * 1000)::int AS ms FROM alikassa_account_pauses
          WHERE NOT is_probing`,
       );
       return rows[0];

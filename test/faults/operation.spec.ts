@@ -208,10 +208,9 @@ describe('versions, keys and outages', () => {
       `UPDATE alikassa_payouts SET created_at = created_at - interval '24 h', due_at = due_at - interval '24 h'`,
     );
     await until(async () => (await query("SELECT 1 FROM alikassa_payouts WHERE attention = 'overdue'")).length > 0);
-    const statuses = await query('SELECT DISTINCT status FROM alikassa_payouts');
-    expect(
-      statuses.map(({ status }) => status).filter((status) => status !== 'queued' && status !== 'unknown'),
-    ).toEqual([]);
+    // Between two attempts.
+    const others = "SELECT FROM alikassa_payouts WHERE status NOT IN ('queued', 'unknown')";
+    await until(async () => (await query(others)).length === 0);
     const back = await listen(port, simulator.url, { isAnswering: true });
     for (const id of ids) await node.until(id, 'paid');
     for (let i = 0; i < 6; i++) expect(simulator.accepted(`outage-${i}`)).toBe(1);
