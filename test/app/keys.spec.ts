@@ -68,8 +68,6 @@ describe('alikassa keys rotate', () => {
   beforeEach(async () => {
     surroundings = await prepare();
     const { database, options } = surroundings;
-    // As `alikassa migrate` leaves it.
-    await query(`CREATE TABLE alikassa_migrations AS SELECT * FROM migrations`);
     host = await startApplication({ surroundings, options: { encryptionKeys: [oldKey!], worker: { enabled: false } } });
     env = {
       DATABASE_URL: database.url,

@@ -4,9 +4,9 @@ import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { EUR, RUB, type TestSurroundings } from '../helpers/application.js';
+import { EUR, prepare, RUB, type TestSurroundings } from '../helpers/application.js';
 import { certificate } from '../helpers/certificate.js';
-import { prepareReference, referenceEnvironment } from '../helpers/reference.js';
+import { referenceEnvironment } from '../helpers/reference.js';
 import { eventually } from '../helpers/until.js';
 
 type Settings = Record<string, string | undefined>;
@@ -21,7 +21,7 @@ let env: Settings;
 let busy: Server;
 
 beforeAll(async () => {
-  surroundings = await prepareReference();
+  surroundings = await prepare();
   env = referenceEnvironment(surroundings);
   busy = createServer().listen(0);
   await new Promise((listening) => busy.once('listening', listening));

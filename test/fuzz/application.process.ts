@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import http from 'node:http';
 import { resolve } from 'node:path';
-import { eventually } from '../helpers/eventually.js';
-import { prepareReference, referenceEnvironment } from '../helpers/reference.js';
-import type { TestSurroundings } from '../helpers/application.js';
+import { eventually } from '../helpers/until.js';
+import { referenceEnvironment } from '../helpers/reference.js';
+import { prepare, type TestSurroundings } from '../helpers/application.js';
 
 export interface FuzzRequest {
   method: string;
@@ -35,7 +35,7 @@ const DIGEST = [...TABLES.map((name) => `alikassa_${name}`), JOBS]
 
 /** The reference application as a process of its own: an unhandled rejection ends it. Nothing is checked by itself. */
 export async function startApplicationProcess(): Promise<ApplicationProcess> {
-  const surroundings = await prepareReference();
+  const surroundings = await prepare();
   const child = spawn(process.execPath, [resolve('dist/src/app/cli.js'), 'serve'], {
     env: { PATH: process.env.PATH, ...referenceEnvironment(surroundings), ALIKASSA_CHECK_SCHEDULE: '1d' },
     stdio: ['ignore', 'pipe', 'pipe'],

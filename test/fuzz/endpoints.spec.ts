@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { NotificationParameters } from '../../src/testing/index.js';
 import { RUB } from '../helpers/application.js';
-import { eventually } from '../helpers/eventually.js';
+import { eventually } from '../helpers/until.js';
 import { payload } from '../helpers/payload.js';
 import { TOKENS } from '../helpers/reference.js';
 import {

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { AliKassaOptions } from '../../src/alikassa.options.js';
 import { loadConfig, type Environment } from '../../src/app/app.config.js';
-import { migrateUp } from '../../src/app/database.js';
 import { createApp } from '../../src/app/main.js';
 import { EUR, prepare, RUB, type TestSurroundings } from './application.js';
 
@@ -47,15 +46,6 @@ export function referenceEnvironment({ database, options, port }: TestSurroundin
     ALIKASSA_ENCRYPTION_KEYS: options.encryptionKeys.map(({ id, key }) => `${id}:${String(key)}`).join(','),
     ALIKASSA_API_TOKENS: tokens.join(','),
   };
-}
-
-/** Surroundings whose database was migrated by the reference application itself, as its command asks for. */
-export async function prepareReference(): Promise<TestSurroundings> {
-  const surroundings = await prepare();
-  const { pool, url } = surroundings.database;
-  await pool.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA alikassa_worker CASCADE');
-  await migrateUp(url, 'alikassa_worker');
-  return surroundings;
 }
 
 /** The reference application as `alikassa serve` makes it, listening, with a database and a simulator of its own. */

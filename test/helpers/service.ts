@@ -1,8 +1,6 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
-import { promisify } from 'node:util';
 import { eventually } from './until.js';
-import type { TestDatabase } from './database.js';
 
 const CLI = resolve('dist/src/app/cli.js');
 
@@ -42,12 +40,4 @@ export async function startService(env: Record<string, string>, folder: string):
       return ended;
     },
   };
-}
-
-/** Empties the database, and migrates it as an operator would: the service keeps its own list of migrations. */
-export async function migrateAnew(database: TestDatabase): Promise<void> {
-  await database.pool.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA alikassa_worker CASCADE');
-  await promisify(execFile)(process.execPath, [CLI, 'migrate'], {
-    env: { PATH: process.env.PATH, DATABASE_URL: database.url },
-  });
 }

@@ -7,7 +7,7 @@ import { phpJsonEncode } from '../../src/provider/php-json.js';
 import { EUR, prepare, RUB, type TestSurroundings } from '../helpers/application.js';
 import { dumpOf, formsOf } from '../helpers/canaries.js';
 import { eventually } from '../helpers/until.js';
-import { migrateAnew, startService, type ServiceProcess } from '../helpers/service.js';
+import { startService, type ServiceProcess } from '../helpers/service.js';
 
 const letters = (alphabet: string, length: number): string =>
   Array.from({ length }, () => alphabet[randomInt(alphabet.length)]).join('');
@@ -70,7 +70,6 @@ describe('what was told in confidence', () => {
       ALIKASSA_LEASE_MS: '1500',
       ALIKASSA_CHECK_SCHEDULE: '1s',
     };
-    await migrateAnew(database);
     service = await startService(env, folder);
   });
   afterAll(async () => {
