@@ -1,7 +1,8 @@
 import { StateConflictError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import type { CreatePayoutAnswer, PayoutStatusAnswer, ProviderOutcome } from '../provider/provider.types.js';
-import { isPauseNote, pauseNote, type PauseChange, type PauseReason } from './account.pause.js';
+import type { PauseChange, PauseReason } from './account.pause.js';
+import { isPauseNote, pauseNote } from './pause.note.js';
 import type { Payout } from './payout.entity.js';
 import type { Evidence, ProviderFacts } from './payout.evidence.js';
 import { contradictionIn, factsDetail, factsOf, traceOf } from './payout.facts.js';
