@@ -18,18 +18,8 @@ const TARGETS = {
   ],
   'src/provider/transport.ts': ['test/provider/transport.spec.ts'],
   'src/payouts/payout.status.ts': ['test/payouts/payout.status.spec.ts'],
-  'src/payouts/payout.decision.ts': [
-    'test/payouts/payout.decision.spec.ts',
-    'test/payouts/payout.decision.hints.spec.ts',
-    'test/payouts/payout.decision.history.spec.ts',
-    'test/payouts/payout.decision.pauses.spec.ts',
-    'test/payouts/payout.decision.people.spec.ts',
-    'test/payouts/payout.decision.provider.spec.ts',
-  ],
-  'src/payouts/payout.facts.ts': [
-    'test/payouts/payout.decision.history.spec.ts',
-    'test/payouts/payout.decision.provider.spec.ts',
-  ],
+  'src/payouts/payout.decision.ts': ['test/mutation/payout.decision.ts'],
+  'src/payouts/payout.facts.ts': ['test/mutation/payout.decision.ts'],
   'src/payouts/payout.schedule.ts': ['test/payouts/payout.schedule.spec.ts'],
   'src/payouts/payout.store.ts': [
     'test/payouts/payout.store.spec.ts',
