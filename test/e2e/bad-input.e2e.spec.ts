@@ -4,6 +4,7 @@ import { DataSource, type Logger } from 'typeorm';
 import { EUR, RUB } from '../helpers/application.js';
 import { payload } from '../helpers/payload.js';
 import { startReference, TOKENS, type Answer, type ReferenceApplication } from '../helpers/reference.js';
+import { signedQuery } from '../helpers/notification.query.js';
 
 const CARD = '4111111111111111';
 const EXTRA = {
@@ -325,21 +326,7 @@ describe('a resolve, a list and an id', () => {
 });
 
 describe('a notification', () => {
-  const query = (changes: Record<string, string> = {}): string =>
-    host.simulator.signedNotificationQuery({
-      type: 'payout',
-      id: '7',
-      order_id: 'A-1',
-      payment_status: 'paid',
-      amount: '12.00',
-      payment_amount: '12.00',
-      commission_amount: '0.12',
-      is_partial_payment: '0',
-      account: RUB,
-      service: 'qiwi_rub',
-      desc: null,
-      ...changes,
-    });
+  const query = (changes: Record<string, string> = {}): string => signedQuery(host.simulator, changes);
   const signatureOf = (text: string): Buffer => {
     const sign = new URLSearchParams(text).get('sign') ?? '';
     return Buffer.from(sign, 'base64');

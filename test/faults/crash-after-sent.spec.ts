@@ -2,6 +2,7 @@ import { CrashedPayout } from '../helpers/crash.js';
 import { cuttingProxy } from '../helpers/cutting.proxy.js';
 import { closedGate } from '../helpers/gate.js';
 import { until } from '../helpers/until.js';
+import type { TestDatabase } from '../helpers/database.js';
 
 let payout: CrashedPayout;
 beforeEach(async () => (payout = await CrashedPayout.prepare()));
@@ -58,15 +59,18 @@ it('9: killed while the answer is held back -> unknown, then the true state', as
   await payout.expectPaidOnce();
 });
 
-it('10: killed during the COMMIT of the result -> unknown, then the true state', async () => {
-  const { database, simulator } = payout.surroundings;
-  simulator.script({ on: 'payout', notification: 'lost' });
-  // A deferred constraint is checked by COMMIT itself.
-  const gate = await closedGate(
+/** A deferred constraint is checked by COMMIT itself. */
+const gateInCommit = (database: TestDatabase) =>
+  closedGate(
     database,
     `CONSTRAINT TRIGGER wait_here AFTER UPDATE ON alikassa_payouts DEFERRABLE INITIALLY DEFERRED
      FOR EACH ROW WHEN (OLD.status = 'sending' AND NEW.status = 'wait')`,
   );
+
+it('10: killed during the COMMIT of the result -> unknown, then the true state', async () => {
+  const { database, simulator } = payout.surroundings;
+  simulator.script({ on: 'payout', notification: 'lost' });
+  const gate = await gateInCommit(database);
   await payout.start();
   await payout.create();
   await gate.reached();
@@ -80,11 +84,7 @@ it('10: killed during the COMMIT of the result -> unknown, then the true state',
 it('a COMMIT that is carried out after the death of its process is taken up where it ended', async () => {
   const { database, simulator } = payout.surroundings;
   simulator.script({ on: 'payout', notification: 'lost' });
-  const gate = await closedGate(
-    database,
-    `CONSTRAINT TRIGGER wait_here AFTER UPDATE ON alikassa_payouts DEFERRABLE INITIALLY DEFERRED
-     FOR EACH ROW WHEN (OLD.status = 'sending' AND NEW.status = 'wait')`,
-  );
+  const gate = await gateInCommit(database);
   await payout.start();
   await payout.create();
   await gate.reached();
