@@ -31,14 +31,23 @@ function codePoints(text: string): number {
 }
 
 function isPlainText(value: unknown, max: number): value is string {
-  return typeof value === 'string' && /\S/.test(value) && codePoints(value) <= max && !UNPRINTABLE.test(value);
+  return (
+    typeof value === 'string' &&
+    value !== '' &&
+    value === value.trim() &&
+    codePoints(value) <= max &&
+    !UNPRINTABLE.test(value)
+  );
 }
 
-/** Text of 1 to `max` characters, not all blank, without control characters or broken surrogates. */
+/**
+ * Text of 1 to `max` characters, without spaces around it, control characters or broken surrogates. Spaces: the provider's
+ * error texts are those of a framework that trims what it gets, and an order_id that it trims would come back as another.
+ */
 export function IsPlainText(max: number): PropertyDecorator {
   return rule(
     'isPlainText',
-    `$property must be text of 1 to ${max} characters, not blank, without control characters`,
+    `$property must be text of 1 to ${max} characters, without spaces around it or control characters`,
     (value) => isPlainText(value, max),
   )();
 }

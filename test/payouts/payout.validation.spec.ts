@@ -85,6 +85,8 @@ describe('text', () => {
     ['order_id', 'я'.repeat(129)],
     ['order_id', ''],
     ['order_id', ' \u00a0'],
+    ['order_id', ' A-1'],
+    ['order_id', 'A-1 '],
     ['order_id', 'a\u0000b'],
     ['order_id', 'a\nb'],
     ['order_id', '\ud800'],
