@@ -1,12 +1,13 @@
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
-  testMatch: ['<rootDir>/test/**/*.spec.ts'],
-  modulePathIgnorePatterns: ['<rootDir>/.stryker-tmp'],
+  testMatch: ['<rootDir>/test/**/*.spec.ts', '<rootDir>/examples/**/*.spec.ts'],
+  modulePathIgnorePatterns: ['<rootDir>/.stryker-tmp', '<rootDir>/test/hosts'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
     '^nestjs-alikassa$': '<rootDir>/src/index.ts',
+    '^nestjs-alikassa/testing$': '<rootDir>/src/testing/index.ts',
     '^nestjs-alikassa/migrations$': '<rootDir>/migrations/index.ts',
   },
   transform: {

@@ -1,3 +1,7 @@
+export { AliKassaTestingModule, type AliKassaTestingOptions } from './alikassa.testing.module.js';
+export type { PayoutScript } from './payout.script.js';
+export { startPostgres } from './postgres.js';
+export { startAliKassa, TEST_ACCOUNT, type Simulation, type SimulationSetup } from './simulation.js';
 export { AliKassaSimulator, type SeenRequest, type SimulatorOptions } from './simulator.js';
 export type { SimulatedAccount, SimulatedPayout } from './simulator.ledger.js';
 export type { NotificationParameters } from './simulator.notifier.js';

@@ -1,3 +1,5 @@
+import type { SimulatedFate } from './simulator.rules.js';
+
 export type SimulatedEndpoint = 'payout' | 'status' | 'balance' | 'info';
 
 /** What ends a connection that goes wrong: nothing ever, RST, or FIN. */
@@ -12,6 +14,8 @@ export interface RequestFault {
   times?: number;
   /** Create: whether the payout is recorded all the same. Default true. */
   accept?: boolean;
+  /** Create: what becomes of the payout, in place of what the rules say. */
+  fate?: SimulatedFate;
   /** Milliseconds before anything is done. */
   delayMs?: number;
   /** The answer is held until this settles; the payout is recorded before. */
@@ -63,8 +67,11 @@ export type ScriptedFault = RequestFault | ConnectionFault;
 export class SimulatorScript {
   private readonly faults: ScriptedFault[] = [];
 
-  add(fault: ScriptedFault): void {
-    this.faults.push({ ...fault, times: fault.times ?? 1 });
+  /** @returns the entry itself: what is changed in it holds at once. */
+  add<T extends ScriptedFault>(fault: T): T {
+    const entry = { ...fault, times: fault.times ?? 1 };
+    this.faults.push(entry);
+    return entry;
   }
 
   /** Takes the first fault that matches a request. */

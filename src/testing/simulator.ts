@@ -1,6 +1,7 @@
 import { createPublicKey } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PayoutScript } from './payout.script.js';
 import { json, reply, sendFaulty, type Answer } from './simulator.answer.js';
 import { SimulatorConnections } from './simulator.connections.js';
 import { fromCents, SimulatorLedger, type SimulatedAccount, type SimulatedPayout } from './simulator.ledger.js';
@@ -24,8 +25,8 @@ export interface SimulatorOptions {
   /** Before every answer; default 0. */
   latencyMs?: number;
   rules?: SimulatorRules;
-  /** Where notifications of payouts go that name an endpoint id. */
-  notificationUrl?: string;
+  /** Where notifications of payouts go that name no URL; asked for each, where it is not known from the start. */
+  notificationUrl?: string | (() => string | undefined);
   notificationRetries?: number;
   notificationRetryMs?: number;
   /** Serves https with this certificate. */
@@ -121,6 +122,14 @@ export class AliKassaSimulator {
   script(fault: ScriptedFault): this {
     this.scripted.add(fault);
     return this;
+  }
+
+  /**
+   * Says what happens to the next payout that has no script yet, in words: `nextPayout().isDropped()`.
+   * @param which of this order alone; the next so many.
+   */
+  nextPayout(which: Pick<RequestFault, 'orderId' | 'times'> = {}): PayoutScript {
+    return new PayoutScript(this.scripted.add<RequestFault>({ ...which, on: 'payout' }));
   }
 
   /** Ends a payout now, and notifies of it. */
@@ -220,7 +229,7 @@ export class AliKassaSimulator {
       string
     >;
     if (this.ledger.payouts.has(order_id)) return invalid({ order_id: ['The order id has already been taken.'] });
-    const fate = this.rules({ order_id, amount: String(amount), service });
+    const fate = fault?.fate ?? this.rules({ order_id, amount: String(amount), service });
     if (fate === 'refuse') return invalid({ number: ['The number is not accepted by the service.'] });
     if (fault?.accept === false) return json(500, { message: 'Server Error' });
     const url = fields['notification_endpoint_url'];
@@ -290,7 +299,8 @@ export class AliKassaSimulator {
   }
 
   private urlOf(payout: SimulatedPayout): string | undefined {
-    return payout.notificationUrl ?? this.options.notificationUrl;
+    const { notificationUrl: usual } = this.options;
+    return payout.notificationUrl ?? (typeof usual === 'function' ? usual() : usual);
   }
 
   private known(orderId: string): SimulatedPayout {
