@@ -15,7 +15,13 @@ export async function startPostgres(): Promise<EmbeddedPostgres> {
   const remove = async (): Promise<void> => rm(folder, { recursive: true, force: true });
   try {
     const server = await startEmbeddedPostgres({ folder, database: 'test', durable: false });
-    return { url: server.url, stop: async () => server.stop().finally(remove) };
+    return {
+      url: server.url,
+      stop: async () => {
+        await server.stop();
+        await remove();
+      },
+    };
   } catch (error) {
     await remove();
     throw error;
