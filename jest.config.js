@@ -8,6 +8,7 @@ export default {
     '^(\\.{1,2}/.*)\\.js$': '$1',
     '^nestjs-alikassa$': '<rootDir>/src/index.ts',
     '^nestjs-alikassa/testing$': '<rootDir>/src/testing/index.ts',
+    '^nestjs-alikassa/openapi$': '<rootDir>/src/openapi/index.ts',
     '^nestjs-alikassa/migrations$': '<rootDir>/migrations/index.ts',
   },
   transform: {

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { AliKassaError } from '../alikassa.errors.js';
 import { readEnvironment, type Environment } from './app.config.js';
+import { packageVersion } from './package.version.js';
 
 const HELP = `Payouts through AliKassa.
 
@@ -39,6 +39,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import('./commands/demo.js')).demo,
   migrate: async () => (await import('./commands/migrate.js')).migrate,
   doctor: async () => (await import('./commands/doctor.js')).doctor,
+  openapi: async () => (await import('./commands/openapi.js')).openapi,
   'keys generate': async () => (await import('./commands/keys.js')).generateKey,
   'keys rotate': async () => (await import('./commands/keys.js')).rotateKeys,
 };
@@ -99,14 +100,6 @@ function reported(error: unknown): number {
     console.error(`alikassa: ${error.stack ?? error.message}`);
   }
   return 1;
-}
-
-/** From the nearest package.json above, wherever the build puts this file. */
-function packageVersion(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) folder = dirname(folder);
-  const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string };
-  return version;
 }
 
 /** Whether Node was started with this file; npm starts it through a link. */

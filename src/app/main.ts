@@ -1,4 +1,4 @@
-import type { LogLevel } from '@nestjs/common';
+import { Logger, type LogLevel } from '@nestjs/common';
 import { HttpAdapterHost, NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AliKassaErrorFilter } from '../payouts/error.filter.js';
@@ -25,5 +25,16 @@ export async function createApp(config: AppConfig): Promise<NestExpressApplicati
   app.useBodyParser('urlencoded', { limit: BODY_LIMIT, extended: false });
   app.useGlobalFilters(new AliKassaErrorFilter(app.get(HttpAdapterHost)));
   app.disable('x-powered-by');
+  await serveApiDocs(app);
   return app;
+}
+
+/** `/docs` and `/docs-json`, where the optional `@nestjs/swagger` is installed. */
+async function serveApiDocs(app: NestExpressApplication): Promise<void> {
+  try {
+    (await import('./api.document.js')).serveApiDocument(app);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    new Logger('AliKassa').log('There is no /docs: npm install @nestjs/swagger to have it.');
+  }
 }

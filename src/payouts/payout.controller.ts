@@ -33,6 +33,7 @@ import { AMOUNT_MESSAGE } from './payout.validators.js';
 
 /** The part of a request that is read here, the same in Express and Fastify. */
 interface RequestLike {
+  headers: Readonly<Record<string, string | string[] | undefined>>;
   /** Left there by the host's guard. */
   user?: Readonly<Record<string, unknown>>;
   /** Where the host keeps it. */
@@ -63,12 +64,11 @@ export class PayoutController {
   @RequireScope('payouts:create')
   async create(
     @Body() dto: CreatePayoutDto,
-    @Headers('content-type') contentType: string | undefined,
     @Headers('prefer') prefer: string | undefined,
     @Req() request: RequestLike,
     @Res({ passthrough: true }) response: ResponseLike,
   ): Promise<PayoutDto> {
-    requireJson(contentType);
+    requireJson(request);
     requireExactAmount(dto, request.rawBody);
     const { payout, created } = await this.payouts.createOrFind(dto, callerOf(request));
     response.status(created ? 201 : 200);
@@ -90,11 +90,8 @@ export class PayoutController {
   @Post('payouts/search')
   @HttpCode(200)
   @RequireScope('payouts:read')
-  async search(
-    @Body() filter: SearchPayoutsDto,
-    @Headers('content-type') contentType: string | undefined,
-  ): Promise<PayoutPageDto> {
-    requireJson(contentType);
+  async search(@Body() filter: SearchPayoutsDto, @Req() request: RequestLike): Promise<PayoutPageDto> {
+    requireJson(request);
     return pageDto(await this.payouts.search(filter));
   }
 
@@ -135,10 +132,9 @@ export class PayoutController {
   async resolve(
     @Param('id') id: string,
     @Body() decision: ResolvePayoutDto,
-    @Headers('content-type') contentType: string | undefined,
     @Req() request: RequestLike,
   ): Promise<PayoutDto> {
-    requireJson(contentType);
+    requireJson(request);
     return PayoutDto.from(await this.payouts.resolve(checkedId(id), decision, callerOf(request)));
   }
 
@@ -173,8 +169,8 @@ function callerOf({ user }: RequestLike): Caller {
   return { actor: typeof who === 'string' || typeof who === 'number' ? String(who) : undefined };
 }
 
-function requireJson(contentType: string | undefined): void {
-  if (!/^application\/json\s*(?:;|$)/i.test(contentType ?? '')) {
+function requireJson({ headers }: RequestLike): void {
+  if (!/^application\/json\s*(?:;|$)/i.test(String(headers['content-type'] ?? ''))) {
     throw new UnsupportedMediaTypeException('The body must be sent as application/json.');
   }
 }
