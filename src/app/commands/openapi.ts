@@ -14,7 +14,7 @@ const PREFIX = 'alikassa';
   // Endpoints are only looked at, so nothing stands behind them.
   providers: [PayoutService, NotificationService, NotificationGate].map((provide) => ({ provide, useValue: {} })),
 })
-class EndpointsModule {}
+export class EndpointsModule {}
 
 /** Prints the OpenAPI document; needs no configuration and no database, for nothing is started. */
 export async function openapi(): Promise<number> {

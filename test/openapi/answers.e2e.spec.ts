@@ -1,0 +1,184 @@
+import { randomUUID } from 'node:crypto';
+import type { OpenAPIObject } from '@nestjs/swagger';
+import { forgedQuery, signedQuery } from '../helpers/notification.query.js';
+import { OpenApiChecker } from '../helpers/openapi.js';
+import { payload } from '../helpers/payload.js';
+import { startReference, TOKENS, type Answer, type ReferenceApplication } from '../helpers/reference.js';
+import { RUB } from '../helpers/application.js';
+import { eventually } from '../helpers/until.js';
+
+/** Not provoked on every endpoint: their body is the same everywhere. */
+const ANYWHERE = new Set(['500', '503']);
+const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
+const TOO_LARGE = JSON.stringify({ reason: 'x'.repeat(200_000) });
+
+/** Without a worker: what is queued stays so. */
+let quiet: ReferenceApplication;
+let host: ReferenceApplication;
+let api: OpenApiChecker;
+const seen = new Set<string>();
+
+beforeAll(async () => {
+  [quiet, host] = await Promise.all([startReference({ worker: { enabled: false } }), startReference()]);
+  const answer = await fetch(`${host.url.replace('/alikassa', '')}/docs-json`);
+  api = new OpenApiChecker((await answer.json()) as OpenAPIObject);
+});
+afterAll(async () => {
+  await Promise.all([quiet.stop(), host.stop()]);
+});
+
+type Call = [method: string, path: string, body?: unknown, headers?: object];
+
+/** One request; its answer must have the status, and be as the document says. */
+async function answered(
+  status: number,
+  [method, path, body, headers]: Call,
+  { on = host, token = TOKENS.all.text }: { on?: ReferenceApplication; token?: string | undefined } = {},
+): Promise<Answer['body']> {
+  const answer = await on.call(token || undefined, method, path, body, headers);
+  expect({ status: answer.status, text: answer.text }).toEqual({ status, text: answer.text });
+  const place = `/alikassa/${path}`;
+  expect(api.faultsOf(method, place, status, answer.body)).toEqual([]);
+  const template = place.replace(/\?.*$/, '').replace(/[0-9a-f-]{36}/, '{id}');
+  seen.add(`${method.toLowerCase()} ${template} ${status}`);
+  if (status >= 400) {
+    const response = api.document.paths[template]?.[method.toLowerCase() as 'get']?.responses[status];
+    const { content } = response as { content: Record<string, { examples: object }> };
+    expect(Object.keys(content['application/json']?.examples ?? {})).toContain(answer.body['code']);
+  }
+  return answer.body;
+}
+
+/** A payout that may have been sent, of which the provider knows nothing. */
+async function unknown(): Promise<string> {
+  const order = payload();
+  host.simulator.script({ on: 'payout', orderId: String(order['order_id']), drop: 'before' });
+  const { id } = await answered(201, ['POST', 'payouts', order]);
+  return eventually('the payout is unknown', async () => {
+    const { body } = await host.call(TOKENS.all.text, 'GET', `payouts/${String(id)}`);
+    return body['status'] === 'unknown' && String(id);
+  });
+}
+
+describe('every answer of the reference application is as its document says', () => {
+  it('of a payout from create to its end, repeated, listed, searched, with its history', async () => {
+    const order = payload();
+    const { id } = await answered(201, ['POST', 'payouts', order, { prefer: 'wait=10' }]);
+    await answered(200, ['POST', 'payouts', order]);
+    await eventually('the payout is paid', async () => {
+      const { status } = await answered(200, ['GET', `payouts/${String(id)}`]);
+      return status === 'paid';
+    });
+    await answered(200, ['GET', `payouts/${String(id)}/events`]);
+    await answered(200, ['GET', 'payouts?limit=1&status=paid']);
+    const found = await answered(200, ['POST', 'payouts/search', { number: order['number'], limit: 5 }]);
+    expect(found['data']).not.toEqual([]);
+    await answered(200, ['POST', `payouts/${String(id)}/refresh`]);
+    await answered(409, ['POST', `payouts/${String(id)}/withdraw`]);
+    await answered(409, ['POST', 'payouts', { ...order, amount: '13' }]);
+  });
+
+  it('of a payout that is withdrawn', async () => {
+    const { id } = await answered(201, ['POST', 'payouts', payload()], { on: quiet });
+    await answered(409, ['POST', `payouts/${String(id)}/refresh`], { on: quiet });
+    await answered(200, ['POST', `payouts/${String(id)}/withdraw`], { on: quiet });
+    await answered(200, ['GET', `payouts/${String(id)}/events`], { on: quiet });
+  });
+
+  it('of a payout that a person decides on', async () => {
+    const path = `payouts/${await unknown()}/resolve`;
+    await answered(200, ['POST', path, { outcome: 'fail', reason: 'support: never arrived' }]);
+    await answered(409, ['POST', path, { outcome: 'paid', reason: 'after all' }]);
+  });
+
+  it('of the account at the provider', async () => {
+    await answered(200, ['GET', `balance?account=${RUB}`]);
+    await answered(200, ['GET', `account?account=${RUB}`]);
+  });
+
+  it('of a notification, by GET and as a form', async () => {
+    await answered(200, ['GET', `notifications?${signedQuery(host.simulator)}`], { token: '' });
+    await answered(200, ['POST', 'notifications', signedQuery(host.simulator), FORM], { token: '' });
+  });
+
+  it('of a notification that is refused', async () => {
+    await answered(400, ['GET', 'notifications?type=payout'], { token: '' });
+    await answered(403, ['GET', `notifications?${forgedQuery(host.simulator)}`], { token: '' });
+    await answered(400, ['POST', 'notifications', 'type=payout', FORM], { token: '' });
+    await answered(403, ['POST', 'notifications', forgedQuery(host.simulator), FORM], { token: '' });
+    await answered(413, ['POST', 'notifications', `type=${'x'.repeat(200_000)}`, FORM], { token: '' });
+  });
+
+  it('of wrong input, of an unknown payout, and to who may not ask', async () => {
+    const id = randomUUID();
+    const [read, write]: Call[][] = [
+      [
+        ['GET', 'payouts?limit=0'],
+        ['GET', `payouts/${id}`],
+        ['GET', `payouts/${id}/events`],
+        ['GET', 'balance?account=nobody'],
+        ['GET', 'account?account=nobody'],
+        ['POST', `payouts/${id}/refresh`],
+        ['POST', `payouts/${id}/withdraw`],
+      ],
+      [
+        ['POST', 'payouts', {}],
+        ['POST', 'payouts/search', {}],
+        ['POST', `payouts/${id}/resolve`, {}],
+      ],
+    ];
+    for (const call of [...(read ?? []), ...(write ?? [])]) {
+      const [method, path, body] = call;
+      const isOfOne = path.includes(id);
+      if (isOfOne) {
+        const decision = body && { outcome: 'fail', reason: 'r' };
+        await answered(404, [method, path, decision]);
+      }
+      // What is no uuid is written as one here, so that the checker finds the path in the document.
+      const { status, body: error } = await host.call(TOKENS.all.text, method, path.replace(id, 'nobody'), body);
+      expect([status, api.faultsOf(method, `/alikassa/${path}`, 400, error)]).toEqual([400, []]);
+      seen.add(`${method.toLowerCase()} /alikassa/${path.replace(id, '{id}').replace(/\?.*/, '')} 400`);
+      await answered(401, call, { token: '' });
+      const scope = /withdraw$|^payouts$/.test(path) && method === 'POST' ? TOKENS.operator : TOKENS.shop;
+      await answered(403, call, { token: scope.text });
+    }
+    for (const [method, path] of write ?? []) {
+      await answered(413, [method, path, TOO_LARGE]);
+      await answered(415, [method, path, 'reason=r', FORM]);
+    }
+  });
+
+  it('of a provider that does not answer', async () => {
+    const id = await unknown();
+    const down = { answer: { status: 502 }, times: 1 };
+    host.simulator.script({ on: 'balance', ...down });
+    await answered(502, ['GET', `balance?account=${RUB}`]);
+    host.simulator.script({ on: 'info', ...down });
+    await answered(502, ['GET', `account?account=${RUB}`]);
+    host.simulator.script({ on: 'status', ...down, times: 50 });
+    await answered(502, ['POST', `payouts/${id}/refresh`]);
+  });
+
+  it('of a database that does not answer, or lacks a table', async () => {
+    const { pool } = quiet.database;
+    const client = await pool.connect();
+    try {
+      await client.query('BEGIN; LOCK TABLE alikassa_payouts IN ACCESS EXCLUSIVE MODE');
+      await answered(503, ['GET', 'payouts'], { on: quiet });
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
+  });
+
+  it('and the document names no status that none of these has', () => {
+    const named = Object.entries(api.document.paths).flatMap(([path, operations]) =>
+      Object.entries(operations as Record<string, { responses: object }>).flatMap(([method, { responses }]) =>
+        Object.keys(responses)
+          .filter((status) => !ANYWHERE.has(status))
+          .map((status) => `${method} ${path} ${status}`),
+      ),
+    );
+    expect(named.filter((one) => !seen.has(one))).toEqual([]);
+  });
+});
