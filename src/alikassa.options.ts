@@ -15,8 +15,10 @@ export interface EncryptionKey {
   key: string | Buffer;
 }
 
+/** Digest of an RSA signature. */
 export type SignatureDigest = 'sha1' | 'sha256';
 
+/** How this process works on jobs. */
 export interface WorkerOptions {
   /** `false`: this process only accepts payouts; another one sends them. Default true. */
   enabled?: boolean;

@@ -4,6 +4,7 @@ import { describeNotificationEndpoints } from './notification.endpoints.js';
 import { describePayoutEndpoints } from './payout.endpoints.js';
 import { describeRequests } from './request.schemas.js';
 
+/** What the host tells about its document. */
 export interface DescribeOptions {
   /**
    * Name of the security scheme that the host's document gives to whoever may call; `false`: the endpoints name none.

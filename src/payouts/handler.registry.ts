@@ -14,6 +14,7 @@ export interface PayoutStatusChange {
   payout: Payout;
 }
 
+/** A method that hears of a change; it has taken it once it has returned, or its promise has resolved. */
 export type PayoutStatusHandler = (change: PayoutStatusChange) => unknown;
 
 interface Registered {

@@ -27,11 +27,13 @@ export interface Caller {
   actor?: string;
 }
 
+/** What else `create` takes. */
 export interface CreateOptions extends Caller {
   /** The caller's transaction; without it, `create` makes one of its own. */
   manager?: EntityManager;
 }
 
+/** One page of payouts, newest first. */
 export interface PayoutPage {
   data: Payout[];
   /** Pass it as `cursor` to get the next page; null on the last one. */

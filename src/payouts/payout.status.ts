@@ -20,6 +20,7 @@ export const PAYOUT_STATUSES = [
   'withdrawn',
 ] as const;
 
+/** One of `PAYOUT_STATUSES`. */
 export type PayoutStatus = (typeof PAYOUT_STATUSES)[number];
 
 /**

@@ -24,6 +24,7 @@ export interface KeyUse {
   erased: number;
 }
 
+/** How far a rotation has come, in rows. */
 export interface RotationProgress {
   rotated: number;
   unreadable: number;
@@ -31,6 +32,7 @@ export interface RotationProgress {
   total: number;
 }
 
+/** What a rotation has done, and what it has left. */
 export interface RotationReport extends RotationProgress {
   /** The signal came before the end. */
   isStopped: boolean;
@@ -40,6 +42,7 @@ export interface RotationReport extends RotationProgress {
   unused: string[];
 }
 
+/** How a rotation runs, and who hears of it. */
 export interface RotationOptions {
   /** Ends the rotation after the batch that is under way. */
   signal?: AbortSignal;

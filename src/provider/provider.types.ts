@@ -1,6 +1,7 @@
 /** Wire shapes, spelled as the provider spells them (its payout API). Amounts are decimal strings. */
 
 export const PROVIDER_STATUSES = ['wait', 'paid', 'cancel', 'fail'] as const;
+/** A payout's status in the provider's words. */
 export type ProviderStatus = (typeof PROVIDER_STATUSES)[number];
 
 /** `extra` of a create request; all five are required on an EUR account. */
@@ -53,6 +54,7 @@ export interface PayoutStatusAnswer {
   account_new_balance?: string;
 }
 
+/** Answer of `POST /v1/account/balance`; decimal strings in the account's currency. */
 export interface BalanceAnswer {
   currency: string;
   balance: string;
@@ -61,6 +63,7 @@ export interface BalanceAnswer {
   pending_payouts?: string;
 }
 
+/** A method of payment or payout as the provider offers it to an account. */
 export interface ProviderMethod {
   method: string;
   currency: string;
@@ -68,6 +71,7 @@ export interface ProviderMethod {
   status: string;
 }
 
+/** What an account may do, as `POST /v1/account/info` answers. */
 export interface AccountInfoAnswer {
   is_allowed_payment: boolean;
   is_allowed_payout: boolean;

@@ -1,5 +1,6 @@
 import type { ProviderStatus } from '../provider/provider.types.js';
 
+/** An account that the simulator knows, and what it holds. */
 export interface SimulatedAccount {
   uuid: string;
   currency: string;

@@ -10,6 +10,7 @@ import type { SimulatedPayout } from './simulator.ledger.js';
  */
 export type SimulatedFate = 'paid' | 'cancel' | 'fail' | 'partial' | 'hold' | 'refuse' | 'accept_then_500';
 
+/** What becomes of a payout, decided when it is created. */
 export type SimulatorRules = (payout: Pick<SimulatedPayout, 'order_id' | 'amount' | 'service'>) => SimulatedFate;
 
 const FATE_BY_FRACTION: Readonly<Record<string, SimulatedFate>> = {

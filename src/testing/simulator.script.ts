@@ -1,5 +1,6 @@
 import type { SimulatedFate } from './simulator.rules.js';
 
+/** The provider's endpoints: create, status, balance and info. */
 export type SimulatedEndpoint = 'payout' | 'status' | 'balance' | 'info';
 
 /** What ends a connection that goes wrong: nothing ever, RST, or FIN. */
@@ -61,6 +62,7 @@ export interface ConnectionFault {
   certificate?: { key: string; cert: string };
 }
 
+/** What goes wrong: a request, or a connection. */
 export type ScriptedFault = RequestFault | ConnectionFault;
 
 /** Scripted faults, in the order in which they were given; each serves as often as it says. */

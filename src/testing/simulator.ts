@@ -10,6 +10,7 @@ import { checkRequest, createErrors, type FieldErrors, type RequestCheck } from 
 import { rulesByAmount, type SimulatedFate, type SimulatorRules } from './simulator.rules.js';
 import { SimulatorScript, type RequestFault, type ScriptedFault, type SimulatedEndpoint } from './simulator.script.js';
 
+/** How the simulator is set up. */
 export interface SimulatorOptions {
   /** PEM: verifies the merchant's requests. */
   payoutPublicKey: string;
