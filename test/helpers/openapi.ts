@@ -15,9 +15,15 @@ export class OpenApiChecker {
     this.ajv.addSchema(document, DOCUMENT);
   }
 
-  /** What is wrong with an answer by the document; empty if nothing is. @param path with its ids. */
+  /**
+   * What is wrong with an answer by the document; empty if nothing is. The code of an error must be one of the examples.
+   * @param path with its ids.
+   */
   faultsOf(method: string, path: string, status: number, body: unknown): string[] {
     const template = path.replace(/\?.*$/, '').replace(UUID, '{id}');
+    const codes = this.codesOf(template, method, status);
+    const { code } = body as { code?: unknown };
+    if (status >= 400 && !codes.includes(String(code))) return [`code ${String(code)} is none of ${codes.join(', ')}`];
     return this.faultsBy(
       ['paths', template, method.toLowerCase(), 'responses', String(status), 'content', 'application/json', 'schema'],
       body,
@@ -27,6 +33,12 @@ export class OpenApiChecker {
   /** The same for one of the document's schemas. */
   faultsOfSchema(name: string, value: unknown): string[] {
     return this.faultsBy(['components', 'schemas', name], value);
+  }
+
+  private codesOf(template: string, method: string, status: number): string[] {
+    const response = this.document.paths[template]?.[method.toLowerCase() as 'get']?.responses[status];
+    const { content = {} } = (response ?? {}) as { content?: Record<string, { examples?: object }> };
+    return Object.keys(content['application/json']?.examples ?? {});
   }
 
   private faultsBy(parts: string[], value: unknown): string[] {

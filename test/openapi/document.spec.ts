@@ -57,6 +57,13 @@ describe('the document', () => {
     );
   });
 
+  const isTaken = (type: new () => object, body: object): boolean => {
+    try {
+      return Boolean(validated(type, body));
+    } catch {
+      return false;
+    }
+  };
   const base = payload();
   const long = (length: number): string => 'é'.repeat(length);
   it.each<[field: string, accepted: unknown[], refused: unknown[]]>([
@@ -109,13 +116,11 @@ describe('the document', () => {
   ])('draws the limits of %s where create draws them', (field, accepted, refused) => {
     const judged = (value: unknown) => {
       const body = { ...base, [field]: value };
-      let isTaken = true;
-      try {
-        validated(CreatePayoutDto, body);
-      } catch {
-        isTaken = false;
-      }
-      return { value, document: api.faultsOfSchema('CreatePayoutDto', body).length === 0, create: isTaken };
+      return {
+        value,
+        document: api.faultsOfSchema('CreatePayoutDto', body).length === 0,
+        create: isTaken(CreatePayoutDto, body),
+      };
     };
     expect(accepted.map(judged)).toEqual(accepted.map((value) => ({ value, document: true, create: true })));
     expect(refused.map(judged)).toEqual(refused.map((value) => ({ value, document: false, create: false })));
@@ -128,9 +133,8 @@ describe('the document', () => {
     [{ outcome: 'fail' }, false],
     [{ outcome: 'fail', reason: ' ' }, false],
   ])('judges the decision %# as resolve does', (body, isGood) => {
-    const resolved = (): unknown => validated(ResolvePayoutDto, body);
+    expect(isTaken(ResolvePayoutDto, body)).toBe(isGood);
     expect(api.faultsOfSchema('ResolvePayoutDto', body).length === 0).toBe(isGood);
-    expect(isGood ? [resolved()] : [expect(resolved).toThrow()]).toHaveLength(1);
   });
 
   it('names a bearer token as what lets in, for all but notifications, which carry their own signature', () => {
