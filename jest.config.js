@@ -10,6 +10,7 @@ export default {
     '^nestjs-alikassa/testing$': '<rootDir>/src/testing/index.ts',
     '^nestjs-alikassa/openapi$': '<rootDir>/src/openapi/index.ts',
     '^nestjs-alikassa/migrations$': '<rootDir>/migrations/index.ts',
+    '^nestjs-alikassa/terminus$': '<rootDir>/src/terminus/index.ts',
   },
   transform: {
     '^.+\\.ts$': [

@@ -2,6 +2,7 @@ import { CreateAlikassaTables1764000000000 } from './1764000000000-create-alikas
 import { AddPausesAndDeliveries1764100000000 } from './1764100000000-add-pauses-and-deliveries.js';
 import { ProtectFinalRows1764200000000 } from './1764200000000-protect-final-rows.js';
 import { AddRecipientRetention1764300000000 } from './1764300000000-add-recipient-retention.js';
+import { AddAttentionIndex1764500000000 } from './1764500000000-add-attention-index.js';
 
 /** Every migration of this module, in order, for the host's own DataSource. */
 export const alikassaMigrations = [
@@ -9,4 +10,5 @@ export const alikassaMigrations = [
   AddPausesAndDeliveries1764100000000,
   ProtectFinalRows1764200000000,
   AddRecipientRetention1764300000000,
+  AddAttentionIndex1764500000000,
 ];

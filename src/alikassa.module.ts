@@ -5,6 +5,7 @@ import { DataSource } from 'typeorm';
 import { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './alikassa.module-definition.js';
 import { resolveOptions, type AliKassaOptions, type ResolvedOptions } from './alikassa.options.js';
 import { HandlerDiscovery } from './handlers/handler.discovery.js';
+import { monitoringProviders } from './monitoring/monitoring.providers.js';
 import { AliKassaNotification } from './notifications/notification.entity.js';
 import { NotificationGate } from './notifications/notification.gate.js';
 import { NotificationInbox } from './notifications/notification.inbox.js';
@@ -18,6 +19,7 @@ import { DeliveryStore } from './payouts/delivery.store.js';
 import { HandlerRegistry } from './payouts/handler.registry.js';
 import { JobStore } from './payouts/job.store.js';
 import { Payout, PayoutEvent } from './payouts/payout.entity.js';
+import { PayoutOverview } from './payouts/payout.overview.js';
 import { PayoutService } from './payouts/payout.service.js';
 import { PayoutStore } from './payouts/payout.store.js';
 import { ALIKASSA_OPTIONS } from './payouts/payout.tokens.js';
@@ -126,12 +128,13 @@ const providers: Provider[] = [
       );
     },
   },
+  ...monitoringProviders,
 ];
 
 /** Payouts through AliKassa. Needs a TypeORM DataSource (Postgres) that holds `alikassaEntities`. */
 @Module({
   imports: [HttpModule, DiscoveryModule],
   providers,
-  exports: [PayoutService, RecipientRotation, SignatureProvider, AliKassaClient, WorkerService],
+  exports: [PayoutService, PayoutOverview, RecipientRotation, SignatureProvider, AliKassaClient, WorkerService],
 })
 export class AliKassaModule extends ConfigurableModuleClass {}

@@ -26,10 +26,13 @@ export interface AppConfig {
   databaseUrl: string;
   tokens: ApiToken[];
   logLevel: LogLevel;
+  logFormat: LogFormat;
   alikassa: AliKassaOptions;
   /** Where each option came from, so that a fault is reported under the name that the operator wrote. */
   settingNames: Readonly<Record<string, string>>;
 }
+
+export type LogFormat = 'text' | 'json';
 
 const LOG_LEVELS: readonly LogLevel[] = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'];
 const SCHEDULE = 'ALIKASSA_CHECK_SCHEDULE';
@@ -112,6 +115,7 @@ export function loadConfig(env: Environment): AppConfig {
       need('ALIKASSA_API_TOKENS', 'give name:scope+scope:sha256-hex of at least one token'),
     ),
     logLevel: parseLogLevel(read('LOG_LEVEL')),
+    logFormat: logFormatOf(read('LOG_FORMAT')),
     alikassa,
     settingNames,
   };
@@ -174,6 +178,12 @@ function required({ name, value }: Given, what: string): string {
 /** Many env files cannot hold a line break, so `\n` is accepted for one. */
 function pemOf(text: string): string {
   return text.trim().includes('\n') ? text : text.replaceAll('\\n', '\n');
+}
+
+function logFormatOf(text: string | undefined): LogFormat {
+  const format = text?.trim().toLowerCase() ?? 'text';
+  if (format === 'text' || format === 'json') return format;
+  throw new ConfigurationError('LOG_FORMAT', 'must be text or json');
 }
 
 function digestOf(text: string | undefined): AliKassaOptions['digest'] {

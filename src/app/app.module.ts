@@ -1,4 +1,4 @@
-import { Module, type DynamicModule } from '@nestjs/common';
+import { Module, type DynamicModule, type Type } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { AliKassaModule } from '../alikassa.module.js';
@@ -24,7 +24,8 @@ export class TokenModule {}
 /** The reference application: one database, the payouts module, and its endpoints behind bearer tokens. */
 @Module({})
 export class AppModule {
-  static forConfig(config: AppConfig): DynamicModule {
+  /** @param extras modules that serve more, e.g. health. */
+  static forConfig(config: AppConfig, extras: Type[] = []): DynamicModule {
     return {
       module: AppModule,
       imports: [
@@ -44,11 +45,13 @@ export class AppModule {
           }),
         }),
         AliKassaModule.forRootAsync({
+          isGlobal: true,
           guards: [TokenGuard],
           imports: [TokenModule],
           inject: [ConfigService],
           useFactory: (service: ConfigService) => configOf(service).alikassa,
         }),
+        ...extras,
       ],
     };
   }

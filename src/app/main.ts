@@ -1,9 +1,10 @@
-import { Logger, type LogLevel } from '@nestjs/common';
+import { ConsoleLogger, Logger, type LogLevel } from '@nestjs/common';
 import { HttpAdapterHost, NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AliKassaErrorFilter } from '../payouts/error.filter.js';
 import type { AppConfig } from './app.config.js';
 import { AppModule } from './app.module.js';
+import { optionalModules } from './optional.modules.js';
 
 const BODY_LIMIT = '100kb';
 const LEVELS: LogLevel[] = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'];
@@ -13,12 +14,17 @@ const LEVELS: LogLevel[] = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose']
  * @throws whatever stops the start; nothing ends the process here.
  */
 export async function createApp(config: AppConfig): Promise<NestExpressApplication> {
-  const app = await NestFactory.create<NestExpressApplication>(AppModule.forConfig(config), {
+  const logger = new ConsoleLogger({
+    logLevels: LEVELS.slice(0, LEVELS.indexOf(config.logLevel) + 1),
+    json: config.logFormat === 'json',
+  });
+  Logger.overrideLogger(logger);
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.forConfig(config, await optionalModules()), {
     abortOnError: false,
     bodyParser: false,
     // It tells the number 1e3 from 1000, and has a notification's form as it was sent.
     rawBody: true,
-    logger: LEVELS.slice(0, LEVELS.indexOf(config.logLevel) + 1),
+    logger,
   });
   app.useBodyParser('json', { limit: BODY_LIMIT });
   // One production integration receives notifications as a POST form (PROVIDER.md, "Notifications").

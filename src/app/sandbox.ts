@@ -101,6 +101,7 @@ function configOf(
 ): AppConfig {
   const config = loadConfig({
     LOG_LEVEL: env.LOG_LEVEL,
+    LOG_FORMAT: env.LOG_FORMAT,
     ALIKASSA_TIMEOUT_MS: env.ALIKASSA_TIMEOUT_MS,
     ALIKASSA_LEASE_MS: env.ALIKASSA_LEASE_MS,
     ALIKASSA_CONCURRENCY: env.ALIKASSA_CONCURRENCY,

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { instruments } from '../instrumentation/instruments.js';
 
 /** Why a notification was refused. `overload`: it was not looked at. */
 export type RefusalReason = 'mismatch' | 'malformed' | 'overload';
@@ -19,6 +20,7 @@ export class NotificationRefusals {
 
   count(reason: RefusalReason): void {
     this.counts[reason] += 1;
+    instruments().notifications.add(1, { 'alikassa.notification.result': reason });
     if (!this.quiet) this.log();
   }
 

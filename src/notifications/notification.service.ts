@@ -1,5 +1,8 @@
+import { SpanKind } from '@opentelemetry/api';
 import { Injectable, Logger } from '@nestjs/common';
 import type { ResolvedOptions } from '../alikassa.options.js';
+import { instruments } from '../instrumentation/instruments.js';
+import { annotate, traced } from '../instrumentation/spans.js';
 import type { ProviderFacts } from '../payouts/payout.evidence.js';
 import type { PayoutStore } from '../payouts/payout.store.js';
 import { PROVIDER_STATUSES, type NotificationFields, type ProviderStatus } from '../provider/provider.types.js';
@@ -35,13 +38,15 @@ export class NotificationService {
   async receive(rawQuery: string): Promise<void> {
     const fields = this.verifier.verify(rawQuery, FRAMEWORK_MS);
     if (this.limit.isFull) throw this.verifier.overloaded();
-    await this.limit.run(() => this.take(fields));
+    await traced('alikassa.notification', { kind: SpanKind.CONSUMER }, () => this.limit.run(() => this.take(fields)));
   }
 
   private async take(fields: NotificationFields): Promise<void> {
     const result = await this.settle(fields);
+    annotate({ 'alikassa.notification.result': result });
     // Kept after it was settled: if this write fails, the provider's repeat finds the payout settled and is kept then.
     await this.inbox.record(fields, result);
+    instruments().notifications.add(1, { 'alikassa.notification.result': result });
     this.logger.debug(`Notification of order ${JSON.stringify(fields.order_id)}: ${fields.payment_status}, ${result}`);
   }
 
@@ -51,6 +56,11 @@ export class NotificationService {
     if (fields.type !== 'payout' || !facts) return 'ignored';
     const payout = await this.store.findByOrder(fields.order_id);
     if (!payout || !this.options.accounts.some(({ uuid }) => uuid === fields.account.toLowerCase())) return 'unmatched';
+    annotate({
+      'alikassa.payout.id': payout.id,
+      'alikassa.account': payout.account,
+      'alikassa.service': payout.service,
+    });
     const { confirmNotifications } = this.options;
     // A hint is good for one status call: whoever replays it asks the provider nothing more.
     if (confirmNotifications && (await this.inbox.resultOf(fields)) === 'hinted') return 'unchanged';

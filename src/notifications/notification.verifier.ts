@@ -1,4 +1,5 @@
 import { OverloadedError, SignatureInvalidError } from '../alikassa.errors.js';
+import { instruments, secondsSince } from '../instrumentation/instruments.js';
 import type { NotificationFields } from '../provider/provider.types.js';
 import type { SignatureProvider } from '../provider/signature.provider.js';
 import type { NotificationRefusals } from './notification.refusals.js';
@@ -34,7 +35,9 @@ export class NotificationVerifier {
     this.admit();
     const startedAt = performance.now();
     try {
-      return this.signature.verifyNotification(rawQuery);
+      const fields = this.signature.verifyNotification(rawQuery);
+      instruments().signature.record(secondsSince(startedAt), { 'alikassa.signature.operation': 'verify' });
+      return fields;
     } catch (error) {
       const now = performance.now();
       this.budget.spend(Math.min(now - startedAt, MOST_MS) + overheadMs, now);

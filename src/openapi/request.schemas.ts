@@ -8,7 +8,8 @@ import {
 import { PAYOUT_STATUSES } from '../payouts/payout.status.js';
 import { describeFields } from './describe.js';
 
-const PLAIN = '\\S';
+/** No spaces around it. */
+const PLAIN = '^\\S(?:.*\\S)?$';
 const plainText = (maxLength: number) => ({ type: 'string', minLength: 1, maxLength, pattern: PLAIN }) as const;
 const NUMBER = {
   type: 'string',

@@ -51,12 +51,14 @@ export class DeliveryStore {
 
   /** The handler has failed: it is called again later, by a job written together with that. */
   async postpone({ eventId, handler }: DeliveryJob, attempt: number, afterMs: number): Promise<void> {
+    const params: unknown[] = [eventId, handler, attempt, afterMs];
+    const job = { eventId: 'event_id', handler: 'handler', runAt: 'due_at', params };
     await this.query(
       `WITH postponed AS (
          UPDATE ${this.table} SET due_at = clock_timestamp() + $4 * interval '1 ms'
          WHERE event_id = $1 AND handler = $2 AND attempt = $3 RETURNING event_id, handler, due_at
-       ) SELECT ${addDeliveryJobSql(this.schema, 'event_id', 'handler', 'due_at')} FROM postponed`,
-      [eventId, handler, attempt, afterMs],
+       ) SELECT ${addDeliveryJobSql(this.schema, job)} FROM postponed`,
+      params,
     );
   }
 
@@ -67,7 +69,7 @@ export class DeliveryStore {
         schema: this.schema,
         overdue: `SELECT event_id, handler, due_at, '${DELIVER_TASK}:' || event_id || ':' || handler AS job_key
           FROM ${this.table}`,
-        addJob: addDeliveryJobSql(this.schema, 'event_id', 'handler', 'now()'),
+        addJob: addDeliveryJobSql(this.schema, { eventId: 'event_id', handler: 'handler', runAt: 'now()' }),
       }),
       [overdueMs, limit, runMs],
     );

@@ -1,15 +1,22 @@
+import { activeTraceparent } from '../instrumentation/spans.js';
+
 /** Names and payloads of the jobs. Jobs only trigger: our own tables are the truth, so a job may come twice or late. */
 export const SUBMIT_TASK = 'alikassa_submit';
 export const CHECK_TASK = 'alikassa_check';
 export const DELIVER_TASK = 'alikassa_deliver';
 export const SWEEP_TASK = 'alikassa_sweep';
 
-export interface PayoutJob {
+interface TracedJob {
+  /** The span that added the job; absent where nothing was traced. */
+  traceparent?: string;
+}
+
+export interface PayoutJob extends TracedJob {
   payoutId: string;
 }
 
 /** One call of one of the host's handlers. */
-export interface DeliveryJob {
+export interface DeliveryJob extends TracedJob {
   eventId: string;
   handler: string;
 }
@@ -23,16 +30,25 @@ export type PayoutTask = 'submit' | 'check';
  * SQL that adds a payout's job, as an expression to be selected within the statement that writes the payout, so that
  * both commit together. One key per payout and task: adding it again replaces it.
  * @param id, runAt SQL expressions of type uuid and timestamptz.
+ * @param params get the active span's `traceparent` added where one is traced; without them the job starts a trace of its own.
  */
-export function addPayoutJobSql(schema: string, task: PayoutTask, id: string, runAt: string): string {
+export function addPayoutJobSql(
+  schema: string,
+  task: PayoutTask,
+  { id, runAt, params }: { id: string; runAt: string; params?: unknown[] },
+): string {
   const name = task === 'submit' ? SUBMIT_TASK : CHECK_TASK;
-  return addJobSql(schema, name, `json_build_object('payoutId', ${id})`, runAt, `'${name}:' || ${id}`);
+  const payload = `json_build_object('payoutId', ${id}${traceSql(params)})`;
+  return addJobSql(schema, name, payload, runAt, `'${name}:' || ${id}`);
 }
 
 /** As `addPayoutJobSql`, for the call of a handler. */
-export function addDeliveryJobSql(schema: string, eventId: string, handler: string, runAt: string): string {
+export function addDeliveryJobSql(
+  schema: string,
+  { eventId, handler, runAt, params }: { eventId: string; handler: string; runAt: string; params?: unknown[] },
+): string {
   // The id travels as text: it is a bigint.
-  const payload = `json_build_object('eventId', ${eventId}::text, 'handler', ${handler})`;
+  const payload = `json_build_object('eventId', ${eventId}::text, 'handler', ${handler}${traceSql(params)})`;
   return addJobSql(schema, DELIVER_TASK, payload, runAt, `'${DELIVER_TASK}:' || ${eventId} || ':' || ${handler}`);
 }
 
@@ -83,6 +99,13 @@ export function unlockJobsSql(schema: string): string {
 export function unlockStaleJobsSql(schema: string): string {
   return `SELECT "${schema}".force_unlock_workers(array_agg(DISTINCT locked_by))
     FROM "${schema}".jobs WHERE locked_at < clock_timestamp() - $1 * interval '1 ms' HAVING count(*) > 0`;
+}
+
+function traceSql(params: unknown[] | undefined): string {
+  const traceparent = params && activeTraceparent();
+  if (!traceparent) return '';
+  params.push(traceparent);
+  return `, 'traceparent', $${params.length}::text`;
 }
 
 function addJobSql(schema: string, task: string, payload: string, runAt: string, key: string): string {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
+import { SpanKind } from '@opentelemetry/api';
 import { In, type DataSource, type EntityManager, type FindOptionsWhere } from 'typeorm';
 import {
   OrderConflictError,
@@ -9,6 +10,7 @@ import {
   StateConflictError,
 } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
+import { annotate, traced } from '../instrumentation/spans.js';
 import { phpJsonEncode } from '../provider/php-json.js';
 import type { AliKassaClient } from '../provider/provider.client.js';
 import type { AccountInfoAnswer, BalanceAnswer, ProviderOutcome } from '../provider/provider.types.js';
@@ -31,6 +33,11 @@ export interface Caller {
 export interface CreateOptions extends Caller {
   /** The caller's transaction; without it, `create` makes one of its own. */
   manager?: EntityManager;
+}
+
+interface CreatedPayout {
+  payout: Payout;
+  created: boolean;
 }
 
 /** One page of payouts, newest first. */
@@ -64,10 +71,11 @@ export class PayoutService {
   }
 
   /** `create`, and whether the payout is new. */
-  async createOrFind(
-    input: CreatePayoutDto,
-    options: CreateOptions = {},
-  ): Promise<{ payout: Payout; created: boolean }> {
+  async createOrFind(input: CreatePayoutDto, options: CreateOptions = {}): Promise<CreatedPayout> {
+    return traced('alikassa.payout.create', { kind: SpanKind.PRODUCER }, () => this.accept(input, options));
+  }
+
+  private async accept(input: CreatePayoutDto, options: CreateOptions): Promise<CreatedPayout> {
     const { dto, account } = validatedCreate(input, this.options.accounts);
     const content = contentOf(dto, account.uuid);
     const body = phpJsonEncode(providerRequest(dto, this.options.notificationUrl));
@@ -96,6 +104,12 @@ export class PayoutService {
         `order_id "${dto.order_id}" belongs to payout ${payout.id} with other content; use a new order_id for a new payout.`,
       );
     }
+    annotate({
+      'alikassa.payout.id': payout.id,
+      'alikassa.account': payout.account,
+      'alikassa.service': payout.service,
+      'alikassa.outcome': created ? 'created' : 'repeated',
+    });
     return { payout: withoutSecrets(payout), created };
   }
 

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
 import { PayoutNotFoundError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
+import { instruments } from '../instrumentation/instruments.js';
 import { pausesTable, pauseSql } from './account.pauses.js';
 import { isDatabaseError, isTransientDatabaseError, mappedDatabaseError } from './database.errors.js';
 import { tablePath } from './database.tables.js';
@@ -58,7 +59,6 @@ export class PayoutStore {
    * @returns false where the order_id is taken; nothing was written then.
    */
   async insert(row: NewPayout, actor: string | undefined, manager: EntityManager): Promise<boolean> {
-    const job = addPayoutJobSql(this.options.worker.schema, 'submit', 'new_payout.id', 'now()');
     const params: unknown[] = [
       row.id,
       row.orderId,
@@ -74,6 +74,7 @@ export class PayoutStore {
       actor ?? null,
     ];
     const deliveries = this.deliveriesSql('queued', params);
+    const job = addPayoutJobSql(this.options.worker.schema, 'submit', { id: 'new_payout.id', runAt: 'now()', params });
     const rows = await this.query(
       manager,
       `WITH new_payout AS (
@@ -103,7 +104,10 @@ export class PayoutStore {
         const { payout, now } = await this.read(id);
         const decision = decide(payout, evidence, this.options, now);
         if (!decision) return { payout, changed: false };
-        if (await this.apply(payout, decision, now)) return { payout: (await this.read(id)).payout, changed: true };
+        if (await this.apply(payout, decision, now)) {
+          if (isFinal(decision.to) && !isFinal(payout.status)) countSettled(payout, decision.to);
+          return { payout: (await this.read(id)).payout, changed: true };
+        }
       } catch (error) {
         // A lost answer leaves it open whether the write happened; the next read shows it.
         failures += 1;
@@ -140,8 +144,8 @@ export class PayoutStore {
         overdue: `SELECT id, status, due_at,
             CASE status WHEN 'queued' THEN '${SUBMIT_TASK}:' ELSE '${CHECK_TASK}:' END || id AS job_key
           FROM ${this.table} WHERE status IN ('queued', 'wait', 'unknown')`,
-        addJob: `CASE status WHEN 'queued' THEN ${addPayoutJobSql(schema, 'submit', 'id', 'now()')}
-          ELSE ${addPayoutJobSql(schema, 'check', 'id', 'now()')} END`,
+        addJob: `CASE status WHEN 'queued' THEN ${addPayoutJobSql(schema, 'submit', { id: 'id', runAt: 'now()' })}
+          ELSE ${addPayoutJobSql(schema, 'check', { id: 'id', runAt: 'now()' })} END`,
       }),
       [overdueMs, limit, runMs],
     );
@@ -208,7 +212,7 @@ export class PayoutStore {
     const deliveries = to !== payout.status && event ? this.deliveriesSql(to, params) : NO_DELIVERIES;
     const job =
       next && next !== 'keep'
-        ? `, ${addPayoutJobSql(this.options.worker.schema, next.task, 'changed.id', 'changed.due_at')} AS job`
+        ? `, ${addPayoutJobSql(this.options.worker.schema, next.task, { id: 'changed.id', runAt: 'changed.due_at', params })} AS job`
         : '';
     // The result must be durable before anything is done about it, whatever the role's default is.
     const rows: unknown[] = await this.dataSource.query(
@@ -238,11 +242,17 @@ export class PayoutStore {
     const names = this.handlers.namesFor(to);
     if (names.length === 0) return NO_DELIVERIES;
     params.push(names);
-    const job = addDeliveryJobSql(this.options.worker.schema, 'event_id', 'handler', 'due_at');
+    const handlers = `$${params.length}::text[]`;
+    const job = addDeliveryJobSql(this.options.worker.schema, {
+      eventId: 'event_id',
+      handler: 'handler',
+      runAt: 'due_at',
+      params,
+    });
     return {
       table: `, deliveries AS (
          INSERT INTO ${this.deliveriesTable} (event_id, handler)
-         SELECT history.id, handler FROM history, unnest($${params.length}::text[]) AS handler
+         SELECT history.id, handler FROM history, unnest(${handlers}) AS handler
          RETURNING event_id, handler, due_at
        )`,
       jobs: `, (SELECT count(${job}) FROM deliveries) AS delivery_jobs`,
@@ -274,4 +284,9 @@ export class PayoutStore {
     if (!column) throw new TypeError(`Payout has no column for ${property}`);
     return `"${column.databaseName}"`;
   }
+}
+
+function countSettled({ account, service }: Payout, status: PayoutStatus): void {
+  const attributes = { 'alikassa.account': account, 'alikassa.service': service, 'alikassa.payout.status': status };
+  instruments().settled.add(1, attributes);
 }

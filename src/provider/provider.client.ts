@@ -1,7 +1,10 @@
 import { HttpService } from '@nestjs/axios';
 import { Injectable } from '@nestjs/common';
 import { firstValueFrom } from 'rxjs';
+import { SpanKind } from '@opentelemetry/api';
 import { UnencodableError } from '../alikassa.errors.js';
+import { instruments, secondsSince } from '../instrumentation/instruments.js';
+import { annotate, traced } from '../instrumentation/spans.js';
 import { phpJsonEncode } from './php-json.js';
 import {
   classifyAnswer,
@@ -96,10 +99,34 @@ export class AliKassaClient {
 
   private async signed(account: string, path: string, text: string): Promise<SignedRequest> {
     const body = Buffer.from(text);
-    return { account, path, body, sign: await this.signature.sign(body) };
+    const startedAt = performance.now();
+    const sign = await this.signature.sign(body);
+    instruments().signature.record(secondsSince(startedAt), { 'alikassa.signature.operation': 'sign' });
+    return { account, path, body, sign };
   }
 
   private async send<T>(
+    request: SignedRequest,
+    classify: (answer: HttpAnswer) => AnswerVerdict<T>,
+  ): Promise<ProviderOutcome<T>> {
+    const attributes = {
+      'http.request.method': 'POST',
+      'server.address': new URL(this.options.baseUrl).hostname,
+      'url.path': request.path,
+      'alikassa.account': request.account,
+    };
+    return traced(`POST ${request.path}`, { kind: SpanKind.CLIENT, attributes }, async () => {
+      const outcome = await this.exchange(request, classify);
+      annotate({
+        'alikassa.outcome': outcome.kind,
+        'alikassa.reason': outcome.reason,
+        'http.response.status_code': outcome.httpStatus,
+      });
+      return outcome;
+    });
+  }
+
+  private async exchange<T>(
     { account, path, body, sign }: SignedRequest,
     classify: (answer: HttpAnswer) => AnswerVerdict<T>,
   ): Promise<ProviderOutcome<T>> {

@@ -1,4 +1,6 @@
 import { Logger } from '@nestjs/common';
+import { instruments, secondsSince } from '../instrumentation/instruments.js';
+import { annotate } from '../instrumentation/spans.js';
 import type { DeliveryStore, TakenDelivery } from '../payouts/delivery.store.js';
 import type { HandlerRegistry, PayoutStatusHandler } from '../payouts/handler.registry.js';
 import type { DeliveryJob } from '../payouts/payout.queue.js';
@@ -22,9 +24,13 @@ export class DeliverTask {
     const taken = await this.deliveries.take(job, LEASE_MS);
     if (!taken) return;
     const handler = this.handlers.find(job.handler);
+    const startedAt = performance.now();
     const failure = handler
       ? await this.call(handler, job, taken)
       : 'no provider of this process has such a method; was it renamed?';
+    const attributes = { 'alikassa.handler': job.handler, 'alikassa.outcome': failure === null ? 'ok' : 'failed' };
+    annotate({ 'alikassa.payout.id': taken.event.payoutId, ...attributes });
+    instruments().handler.record(secondsSince(startedAt), attributes);
     if (failure === null) return this.deliveries.done(job, taken.attempt);
     const afterMs = backoff(taken.attempt);
     this.logger.warn(

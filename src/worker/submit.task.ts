@@ -3,6 +3,8 @@ import { AliKassaError, RecipientUnreadableError, StateConflictError } from '../
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { isSendable } from '../payouts/payout.decision.js';
 import type { Payout } from '../payouts/payout.entity.js';
+import { callAttributes, instruments, secondsSince } from '../instrumentation/instruments.js';
+import { annotate } from '../instrumentation/spans.js';
 import type { PayoutStore } from '../payouts/payout.store.js';
 import type { RecipientCipher } from '../payouts/recipient.cipher.js';
 import type { AliKassaClient } from '../provider/provider.client.js';
@@ -23,6 +25,7 @@ export class SubmitTask {
   async run(payoutId: string): Promise<void> {
     const payout = await this.store.readSealed({ id: payoutId });
     if (!payout || !isSendable(payout)) return;
+    annotate({ 'alikassa.payout.id': payout.id });
     const closed = await this.gate.check(payout.account);
     if (closed) return void (await this.store.settle(payoutId, { type: 'paused', ...closed }));
     const body = await this.bodyOf(payout);
@@ -37,7 +40,11 @@ export class SubmitTask {
       this.logger.warn(`Payout ${payoutId}: attempt ${attempt} was held up past its lease and was not sent.`);
       return;
     }
+    const sentAt = performance.now();
     const outcome = await this.client.submitPayout(request, payout.orderId);
+    const attributes = callAttributes(payout, outcome);
+    annotate({ 'alikassa.payout.attempt': attempt, ...attributes });
+    instruments().submission.record(secondsSince(sentAt), attributes);
     const { payout: settled, changed } = await this.store.settle(payoutId, { type: 'submission', attempt, outcome });
     this.logger.debug(
       `Payout ${payoutId}: attempt ${attempt} ${outcome.kind} (${outcome.reason}), ${changed ? 'now' : 'still'} ${settled.status}`,

@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SpanKind } from '@opentelemetry/api';
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import {
   Logger as EngineLogger,
@@ -13,6 +14,7 @@ import type pg from 'pg';
 import type { DataSource } from 'typeorm';
 import { ConfigurationError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
+import { traced } from '../instrumentation/spans.js';
 import {
   addSweepJobSql,
   CHECK_TASK,
@@ -78,6 +80,11 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
     await this.pool?.end();
   }
 
+  /** Whether this process is to run one at all. */
+  get isEnabled(): boolean {
+    return this.options.worker.enabled;
+  }
+
   /** Whether the engine is taking jobs. */
   get isRunning(): boolean {
     return this.runner !== undefined && !this.stopping;
@@ -136,9 +143,12 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
 
   private taskList(): TaskList {
     return {
-      [SUBMIT_TASK]: (payload) => this.track(this.submit.run(payoutIdOf(payload))),
-      [CHECK_TASK]: (payload) => this.track(this.check.run(payoutIdOf(payload))),
-      [DELIVER_TASK]: (payload) => this.track(this.deliver.run(payload as DeliveryJob)),
+      [SUBMIT_TASK]: (payload) =>
+        this.track(asJob('alikassa.payout.submit', payload as PayoutJob, ({ payoutId }) => this.submit.run(payoutId))),
+      [CHECK_TASK]: (payload) =>
+        this.track(asJob('alikassa.payout.check', payload as PayoutJob, ({ payoutId }) => this.check.run(payoutId))),
+      [DELIVER_TASK]: (payload) =>
+        this.track(asJob('alikassa.handler', payload as DeliveryJob, (job) => this.deliver.run(job))),
       [SWEEP_TASK]: () => this.track(this.sweep.run()),
     };
   }
@@ -184,6 +194,11 @@ function isDenied(error: unknown): boolean {
   return (error as { code?: unknown }).code === '42501';
 }
 
-function payoutIdOf(payload: unknown): string {
-  return (payload as PayoutJob).payoutId;
+/** In the trace of whoever added the job. */
+async function asJob<Job extends PayoutJob | DeliveryJob>(
+  name: string,
+  job: Job,
+  work: (job: Job) => Promise<void>,
+): Promise<void> {
+  return traced(name, { kind: SpanKind.CONSUMER, traceparent: job.traceparent }, () => work(job));
 }

@@ -74,7 +74,7 @@ describe('the document', () => {
       ['0', '-1', '1000000000', '1.001', '01', '1e3', 0.5, 0, -1, 1_000_000_000, '', '0.00'],
     ],
     ['number', ['1', '~'.repeat(64)], ['', '4'.repeat(65), '7900 5554455', '7é', 79005554455]],
-    ['order_id', [long(128), '😀'.repeat(128), ' a '], [long(129), '', '   ', 1]],
+    ['order_id', [long(128), '😀'.repeat(128), 'a b'], [long(129), '', '   ', ' a', 'a ', 1]],
     ['service', [long(100)], [long(101), '', ' ', 1]],
     ['notification_endpoint_id', [1, Number.MAX_SAFE_INTEGER], [0, -1, 1.5, '1', Number.MAX_SAFE_INTEGER + 1]],
     [

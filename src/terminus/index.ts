@@ -1,0 +1,1 @@
+export { PayoutHealthIndicator, type PayoutHealth, type PayoutHealthThresholds } from './payout.health.js';

@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable } from '@nestjs/common';
+import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
+import { PayoutOverview, type Overview } from '../payouts/payout.overview.js';
+import { SignatureProvider } from '../provider/signature.provider.js';
+import { WorkerService } from '../worker/worker.service.js';
+
+/** From where on the payouts count as down. Without one, its value is only told. Beyond it means more than it. */
+export interface PayoutHealthThresholds {
+  /** Seconds that something due has been waiting for its turn. */
+  maxQueueLagSeconds?: number;
+  /** Seconds since the oldest payout that is `unknown` was created. */
+  maxUnknownSeconds?: number;
+  /** Payouts that carry `attention`. */
+  maxAttention?: number;
+  /** Milliseconds in which the database must have answered. Default 3000. */
+  timeoutMs?: number;
+}
+
+/** What is told of them; no ids, no recipients. Of `queueLagSeconds` and what follows nothing without the database. */
+export interface PayoutHealth {
+  database: 'up' | 'down';
+  /** The job engine of this process; `off` where `worker.enabled` is false. */
+  engine: 'running' | 'stopped' | 'off';
+  key: 'loaded' | 'failing';
+  queueLagSeconds?: number;
+  oldestUnknownSeconds?: number;
+  attention?: number;
+  /** Why it is down, one sentence each. */
+  problems?: string[];
+}
+
+const TIMEOUT_MS = 3_000;
+
+/**
+ * Health of the payouts, for a `HealthCheckService` of @nestjs/terminus. A provider of the host's own module, which
+ * imports `TerminusModule` and `AliKassaModule`.
+ */
+@Injectable()
+export class PayoutHealthIndicator {
+  constructor(
+    @Inject(HealthIndicatorService) private readonly indicators: HealthIndicatorService,
+    @Inject(PayoutOverview) private readonly overview: PayoutOverview,
+    @Inject(WorkerService) private readonly worker: WorkerService,
+    @Inject(SignatureProvider) private readonly signature: SignatureProvider,
+  ) {}
+
+  /**
+   * Down without database, engine or payout key, and beyond a threshold. What the database says is up to 5 s old.
+   * @param key name in the answer.
+   */
+  async isHealthy<Key extends string>(
+    key: Key,
+    thresholds: PayoutHealthThresholds = {},
+  ): Promise<HealthIndicatorResult<Key>> {
+    const [overview, signs] = await Promise.all([this.read(thresholds.timeoutMs ?? TIMEOUT_MS), this.signs()]);
+    const engine = this.worker.isEnabled ? (this.worker.isRunning ? 'running' : 'stopped') : 'off';
+    const attention = overview?.attention.reduce((sum, { count }) => sum + count, 0);
+    const health: PayoutHealth = {
+      database: overview ? 'up' : 'down',
+      engine,
+      key: signs ? 'loaded' : 'failing',
+      ...(overview && {
+        queueLagSeconds: Math.round(Math.max(overview.lagSeconds.payouts, overview.lagSeconds.handlers)),
+        oldestUnknownSeconds: Math.round(overview.oldestUnknownSeconds),
+        attention,
+      }),
+    };
+    const problems = problemsOf(health, thresholds);
+    const check = this.indicators.check(key);
+    return (
+      problems.length === 0 ? check.up({ ...health }) : check.down({ ...health, problems })
+    ) as HealthIndicatorResult<Key>;
+  }
+
+  /** A pool that is used up does not answer at all. */
+  private async read(timeoutMs: number): Promise<Overview | undefined> {
+    const tooLate = sleep(timeoutMs, undefined, { ref: false });
+    return Promise.race([this.overview.read().catch(() => undefined), tooLate]);
+  }
+
+  private async signs(): Promise<boolean> {
+    return this.signature.sign('health').then(
+      () => true,
+      () => false,
+    );
+  }
+}
+
+function problemsOf(health: PayoutHealth, thresholds: PayoutHealthThresholds): string[] {
+  const problems: string[] = [];
+  if (health.database === 'down') problems.push('The database does not answer.');
+  if (health.engine === 'stopped') problems.push('The job engine does not run; it is started again by itself.');
+  if (health.key === 'failing') problems.push('The payout key does not sign.');
+  const beyond = (value: number | undefined, most: number | undefined, what: string): void => {
+    if (value !== undefined && most !== undefined && value > most)
+      problems.push(`${what}: ${value}, more than ${most}.`);
+  };
+  beyond(health.queueLagSeconds, thresholds.maxQueueLagSeconds, 'Seconds that the queue lags');
+  beyond(health.oldestUnknownSeconds, thresholds.maxUnknownSeconds, 'Age of the oldest unknown payout in seconds');
+  beyond(health.attention, thresholds.maxAttention, 'Payouts with attention');
+  return problems;
+}
