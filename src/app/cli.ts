@@ -3,45 +3,68 @@ import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { AliKassaError } from '../alikassa.errors.js';
-import { readEnvironment, type Environment } from './app.config.js';
+import { readEnvironment } from './app.config.js';
+import { helpOf, helpOfAll } from './command.help.js';
+import { UsageError, type CommandEntry, type CommandTable } from './command.js';
 import { packageVersion } from './package.version.js';
-
-const HELP = `Payouts through AliKassa.
-
-Usage: alikassa <command>
-
-  serve           run the reference application; without ALIKASSA_ACCOUNTS as a sandbox,
-                  with its own Postgres and a simulator of AliKassa
-  demo            pay out the documented examples against the simulator, and check the results
-  migrate         run the missing migrations on DATABASE_URL
-  migrate --down  revert the last migration
-  doctor          check configuration, keys, database, migrations and the provider
-  keys generate   print a new key for ALIKASSA_ENCRYPTION_KEYS
-  keys rotate     re-encrypt recipients' data under the first of ALIKASSA_ENCRYPTION_KEYS, while
-                  payouts flow; may be stopped and run again (docs/KEYS.md)
-
-  --help          show this
-  --version       show the version
-
-Settings come from the environment and from the file .env; .env.example explains each one.
-Exit codes: 0 done, 1 failed, 2 wrong usage.`;
 
 const EXIT_GRACE_MS = 3_000;
 
-/** The user typed something that is not a command: exit code 2. */
-class UsageError extends Error {}
-
-type Command = (env: Environment, flags: { down: boolean }) => Promise<number>;
-
-/** Loaded when asked for: `--help` needs neither Nest nor a database driver. */
-const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  serve: async () => (await import('./commands/serve.js')).serve,
-  demo: async () => (await import('./commands/demo.js')).demo,
-  migrate: async () => (await import('./commands/migrate.js')).migrate,
-  doctor: async () => (await import('./commands/doctor.js')).doctor,
-  openapi: async () => (await import('./commands/openapi.js')).openapi,
-  'keys generate': async () => (await import('./commands/keys.js')).generateKey,
-  'keys rotate': async () => (await import('./commands/keys.js')).rotateKeys,
+const COMMANDS: CommandTable = {
+  serve: {
+    summary:
+      'run the reference application; without ALIKASSA_ACCOUNTS as a sandbox, with its own Postgres and a simulator of AliKassa',
+    details: 'It serves the payouts under /alikassa, Swagger UI at /docs, and runs until SIGINT or SIGTERM.',
+    load: async () => (await import('./commands/serve.js')).serve,
+  },
+  demo: {
+    summary: 'pay out the documented examples against the simulator, and check the results',
+    load: async () => (await import('./commands/demo.js')).demo,
+  },
+  migrate: {
+    summary: "run the missing migrations on DATABASE_URL, the job engine's too",
+    down: true,
+    load: async () => (await import('./commands/migrate.js')).migrate,
+  },
+  doctor: {
+    summary: 'check configuration, keys, database, notifications and the provider, and say how to mend what is wrong',
+    details: 'It changes nothing, and pays nothing. A line that begins with "warn" may be as it should be; read it.',
+    load: async () => (await import('./commands/doctor.js')).doctor,
+  },
+  'keys generate': {
+    summary: 'print a new key for ALIKASSA_ENCRYPTION_KEYS',
+    load: async () => (await import('./commands/keys.js')).generateKey,
+  },
+  'keys rotate': {
+    summary: "re-encrypt recipients' data under the first of ALIKASSA_ENCRYPTION_KEYS, while payouts flow",
+    details: 'It may be stopped and run again (docs/KEYS.md).',
+    load: async () => (await import('./commands/keys.js')).rotateKeys,
+  },
+  sign: {
+    summary: 'print the Sign header of a request body, by the configured key',
+    details: 'The very bytes of the file, or of standard input, are signed. Nothing is sent.',
+    argument: '<file|->',
+    load: async () => (await import('./commands/sign.js')).sign,
+  },
+  verify: {
+    summary: "say what is right or wrong with a notification's query, step by step",
+    details:
+      'Takes the query as it arrived, undecoded, a URL that ends in it, or - for standard input. No value of it is shown.',
+    argument: '<query|->',
+    load: async () => (await import('./commands/verify.js')).verify,
+  },
+  openapi: {
+    summary: 'print the OpenAPI document of the endpoints',
+    load: async () => (await import('./commands/openapi.js')).openapi,
+  },
+  completion: {
+    summary: 'print a script that completes these commands in a shell',
+    details:
+      'For bash: eval "$(alikassa completion bash)" in ~/.bashrc; for zsh the same; for fish: alikassa completion fish | source',
+    argument: '<bash|zsh|fish>',
+    choices: ['bash', 'zsh', 'fish'],
+    load: async () => (await import('./commands/completion.js')).completion,
+  },
 };
 
 /**
@@ -52,21 +75,23 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 export async function main(args: string[]): Promise<number> {
   try {
     const { values, positionals } = parsed(args);
-    if (values.help) {
-      console.log(HELP);
-      return 0;
-    }
     if (values.version) {
       console.log(packageVersion());
       return 0;
     }
-    const name = positionals.join(' ');
-    if (name === '') throw new UsageError('a command is missing');
-    const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-    if (!load) throw new UsageError(`there is no command "${name}"`);
-    if (values.down && name !== 'migrate') throw new UsageError(`"${name}" takes no --down`);
-    const command = await load();
-    return await command(readEnvironment(), { down: values.down ?? false });
+    if (values.help && positionals.length === 0) {
+      console.log(helpOfAll(COMMANDS));
+      return 0;
+    }
+    const { name, entry, rest } = found(positionals);
+    if (values.help) {
+      console.log(helpOf(COMMANDS, name));
+      return 0;
+    }
+    if (values.down && !entry.down) throw new UsageError(`"${name}" takes no --down`);
+    const argument = argumentOf(name, entry, rest);
+    const command = await entry.load();
+    return await command(readEnvironment(), { down: values.down ?? false, argument, commands: COMMANDS });
   } catch (error) {
     return reported(error);
   }
@@ -86,6 +111,28 @@ function parsed(args: string[]) {
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : 'wrong usage');
   }
+}
+
+/** A name has one word or two. */
+function found(words: string[]): { name: string; entry: CommandEntry; rest: string[] } {
+  if (words.length === 0) throw new UsageError('a command is missing');
+  for (const length of [2, 1]) {
+    const name = words.slice(0, length).join(' ');
+    const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+    if (entry) return { name, entry, rest: words.slice(length) };
+  }
+  throw new UsageError(`there is no command "${words.slice(0, 2).join(' ')}"`);
+}
+
+function argumentOf(name: string, { argument, choices }: CommandEntry, rest: string[]): string {
+  const [first, ...more] = rest;
+  if (!argument) {
+    if (first !== undefined) throw new UsageError(`"${name}" takes no argument`);
+    return '';
+  }
+  if (first === undefined || more.length > 0) throw new UsageError(`"${name}" takes one argument: ${argument}`);
+  if (choices && !choices.includes(first)) throw new UsageError(`"${name}" takes one of ${choices.join(', ')}`);
+  return first;
 }
 
 /** One sentence on standard error; a stack only for what nobody has foreseen. */

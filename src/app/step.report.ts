@@ -1,0 +1,25 @@
+const NAME_WIDTH = 15;
+
+/** One line for each step of a check, on standard output. */
+export class StepReport {
+  /** Whether a step has failed. */
+  hasFault = false;
+
+  ok(name: string, detail: string): void {
+    this.print('ok', name, detail);
+  }
+
+  /** May be as it should be; a person should read it. */
+  warn(name: string, detail: string): void {
+    this.print('warn', name, detail);
+  }
+
+  fail(name: string, detail: string): void {
+    this.hasFault = true;
+    this.print('FAIL', name, detail);
+  }
+
+  private print(verdict: string, name: string, detail: string): void {
+    console.log(`${verdict.padEnd(4)}  ${name.padEnd(NAME_WIDTH)} ${detail}`);
+  }
+}
