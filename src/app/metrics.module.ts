@@ -18,7 +18,11 @@ import { MeterProvider } from '@opentelemetry/sdk-metrics';
 /** Collects this process's metrics, unless an SDK that the operator has loaded (`node --import`) does that already. */
 @Injectable()
 class MetricsCollector implements OnApplicationShutdown {
-  readonly exporter = new PrometheusExporter({ preventServerStart: true });
+  readonly exporter = new PrometheusExporter({
+    preventServerStart: true,
+    withoutScopeInfo: true,
+    withoutTargetInfo: true,
+  });
   private readonly provider = new MeterProvider({ readers: [this.exporter] });
   readonly isUsed = metrics.setGlobalMeterProvider(this.provider);
 

@@ -24,7 +24,11 @@ describe('with an SDK', () => {
   beforeAll(async () => {
     telemetry = startTelemetry();
     // No notification: the status call settles.
-    host = await startApplication({ providers: [Accounting], options: { notificationUrl: undefined } });
+    host = await startApplication({
+      providers: [Accounting],
+      options: { notificationUrl: undefined },
+      simulator: { notificationUrl: undefined },
+    });
   });
   afterAll(async () => {
     await host.stop();
