@@ -1,8 +1,9 @@
-import { ConsoleLogger, Logger, type LogLevel } from '@nestjs/common';
+import { Logger, type LogLevel } from '@nestjs/common';
 import { HttpAdapterHost, NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AliKassaErrorFilter } from '../payouts/error.filter.js';
 import type { AppConfig } from './app.config.js';
+import { AppLogger } from './app.logger.js';
 import { AppModule } from './app.module.js';
 import { optionalModules } from './optional.modules.js';
 
@@ -14,7 +15,7 @@ const LEVELS: LogLevel[] = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose']
  * @throws whatever stops the start; nothing ends the process here.
  */
 export async function createApp(config: AppConfig): Promise<NestExpressApplication> {
-  const logger = new ConsoleLogger({
+  const logger = new AppLogger({
     logLevels: LEVELS.slice(0, LEVELS.indexOf(config.logLevel) + 1),
     json: config.logFormat === 'json',
   });

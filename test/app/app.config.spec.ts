@@ -29,3 +29,16 @@ describe('ALIKASSA_CONFIRM_NOTIFICATIONS', () => {
     );
   });
 });
+
+describe('LOG_FORMAT', () => {
+  it('is text unless json is asked for', () => {
+    const formats = [undefined, 'text', ' JSON '].map((text) => loadConfig({ ...GOOD, LOG_FORMAT: text }).logFormat);
+    expect(formats).toEqual(['text', 'text', 'json']);
+  });
+
+  it('of any other kind stops the start', () => {
+    expect(() => loadConfig({ ...GOOD, LOG_FORMAT: 'xml' })).toThrow(
+      new ConfigurationError('LOG_FORMAT', 'must be text or json'),
+    );
+  });
+});
