@@ -154,9 +154,8 @@ describe('alikassa verify', () => {
     const queries = [genuine(), genuine().replace('payout', 'payment'), genuine().replace(/sign=/, 'sign=%00')];
     for (const query of queries) {
       const { out, err } = await alikassa(['verify', query], env);
-      for (const value of new URLSearchParams(query).values()) {
-        if (value.length > 8) expect(out + err).not.toContain(value);
-      }
+      const told = [...new URLSearchParams(query).values()].filter((value) => value.length > 8);
+      expect(told.filter((value) => (out + err).includes(value))).toEqual([]);
     }
   });
 

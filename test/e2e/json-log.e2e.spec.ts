@@ -5,7 +5,7 @@ import type { PayoutDto } from '../../src/payouts/payout.dto.js';
 import { prepare, type TestSurroundings } from '../helpers/application.js';
 import { payload } from '../helpers/payload.js';
 import { referenceEnvironment, TOKENS } from '../helpers/reference.js';
-import { migrateAnew, startService } from '../helpers/service.js';
+import { startService } from '../helpers/service.js';
 
 let surroundings: TestSurroundings;
 const folder = mkdtempSync(join(tmpdir(), 'alikassa-json-'));
@@ -18,7 +18,6 @@ afterAll(async () => {
 });
 
 it('LOG_FORMAT=json: every line is one JSON object, with ids and no recipient', async () => {
-  await migrateAnew(surroundings.database);
   const env = { ...referenceEnvironment(surroundings), LOG_FORMAT: 'json', LOG_LEVEL: 'verbose' };
   const service = await startService(env as Record<string, string>, folder);
   const body = payload();
