@@ -62,14 +62,20 @@ async function withdraw(): Promise<number> {
   );
 }
 
-it('takes back the debit if the process is killed before the payout is written, and repeats to one of each', async () => {
-  const gate = await closedGate(database, 'TRIGGER wait_here BEFORE INSERT ON alikassa_payouts FOR EACH ROW');
+it.each([
+  ['as the payout is written', 'TRIGGER wait_here BEFORE INSERT ON alikassa_payouts FOR EACH ROW'],
+  [
+    'as the transaction commits',
+    'CONSTRAINT TRIGGER wait_here AFTER INSERT ON withdrawals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW',
+  ],
+])('leaves neither debit nor payout if the process is killed %s, and a repeat makes one of each', async (_, place) => {
+  const gate = await closedGate(database, place);
   const answer = withdraw();
   await gate.reached();
   await host.kill('SIGKILL');
   await gate.terminate();
   await gate.open();
-  expect([await answer, await balance(), await count('withdrawals')]).toEqual([0, '1000', 0]);
+  expect([await answer, await balance(), await count('alikassa_payouts')]).toEqual([0, '1000', 0]);
   await host.start();
   expect([await withdraw(), await withdraw()]).toEqual([201, 201]);
   expect([await balance(), await count('alikassa_payouts')]).toEqual(['700.00', 1]);
