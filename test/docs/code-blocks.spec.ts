@@ -39,13 +39,15 @@ function faultsOf(some: CodeBlock[]): string[] {
       { at, text: note === 'no-run' ? `${SURROUNDINGS}{\n${code}}` : code },
     ]),
   );
-  const host = ts.createCompilerHost(options);
-  const { fileExists, getSourceFile, readFile } = host;
-  host.fileExists = (name) => files.has(name) || fileExists(name);
-  host.readFile = (name) => files.get(name)?.text ?? readFile(name);
-  host.getSourceFile = (name, version, ...rest) => {
-    const block = files.get(name);
-    return block ? ts.createSourceFile(name, block.text, version) : getSourceFile(name, version, ...rest);
+  const disk = ts.createCompilerHost(options);
+  const host: ts.CompilerHost = {
+    ...disk,
+    fileExists: (name) => files.has(name) || disk.fileExists(name),
+    readFile: (name) => files.get(name)?.text ?? disk.readFile(name),
+    getSourceFile: (name, version, ...rest) => {
+      const block = files.get(name);
+      return block ? ts.createSourceFile(name, block.text, version) : disk.getSourceFile(name, version, ...rest);
+    },
   };
   const program = ts.createProgram([...files.keys()], options, host);
   return [...files].flatMap(([name, { at }]) =>
