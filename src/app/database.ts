@@ -17,7 +17,7 @@ const MENDS: Readonly<Record<string, string>> = {
   '28P01': 'the user or the password is refused; mend them',
   '28000': 'the user is refused; mend the user, or its pg_hba.conf line',
   '3D000': 'the database does not exist; create it',
-  '42501': 'the user lacks a privilege; grant it',
+  '42501': 'the user lacks a privilege; grant it (docs/DATABASE.md)',
 };
 
 /** The connection of the reference application: entities and migrations of the module, no `synchronize`, no query log. */
@@ -87,7 +87,12 @@ async function appliedMigrations(url: string): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-async function query<Row extends pg.QueryResultRow>(url: string, sql: string, values: unknown[] = []): Promise<Row[]> {
+/** One statement on a connection of its own. @throws ConfigurationError with the mend. */
+export async function query<Row extends pg.QueryResultRow>(
+  url: string,
+  sql: string,
+  values: unknown[] = [],
+): Promise<Row[]> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
   // A connection lost between two calls is reported by the next call.
   client.on('error', () => undefined);

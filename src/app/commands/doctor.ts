@@ -1,13 +1,15 @@
+import { createPublicKey } from 'node:crypto';
 import { HttpService } from '@nestjs/axios';
 import { ConfigurationError } from '../../alikassa.errors.js';
-import { resolveOptions } from '../../alikassa.options.js';
+import { resolveOptions, type ResolvedOptions } from '../../alikassa.options.js';
+import { loadPrivateKey, loadPublicKey } from '../../provider/key.loader.js';
 import { AliKassaClient } from '../../provider/provider.client.js';
 import type { BalanceAnswer, ProviderOutcome } from '../../provider/provider.types.js';
 import { SignatureProvider } from '../../provider/signature.provider.js';
 import { loadConfig, withSettingNames, type AppConfig, type Environment } from '../app.config.js';
-import { checkDatabase, checkMigrations } from '../database.js';
-
-type Report = (isGood: boolean, name: string, detail: string) => void;
+import { StepReport } from '../step.report.js';
+import { examineDatabase } from './doctor.database.js';
+import { examineNotifications } from './doctor.notifications.js';
 
 /** What to do about each way in which the provider did not answer a balance call. */
 const MENDS: Readonly<Record<Exclude<ProviderOutcome<BalanceAnswer>['kind'], 'ok'>, string>> = {
@@ -22,48 +24,20 @@ const MENDS: Readonly<Record<Exclude<ProviderOutcome<BalanceAnswer>['kind'], 'ok
 
 /** Checks all that a payout needs, one line each; a fault says how to mend it. @returns 1 if there is one. */
 export async function doctor(env: Environment): Promise<number> {
-  let hasFault = false;
-  const report: Report = (isGood, name, detail) => {
-    hasFault ||= !isGood;
-    console.log(`${isGood ? 'ok  ' : 'FAIL'}  ${name.padEnd(15)} ${detail}`);
-  };
-  const config = await checked(report, 'configuration', () => loadConfig(env), describe);
+  const report = new StepReport();
+  const config = await report.checked('configuration', () => loadConfig(env), describe);
   if (!config) return 1;
-  const signature = await checked(
-    report,
+  const options = resolveOptions(config.alikassa);
+  const signature = await report.checked(
     'keys',
-    () => withSettingNames(config.settingNames, () => new SignatureProvider(config.alikassa)),
+    () => withSettingNames(config.settingNames, () => checkedKeys(config)),
     () =>
       `the private key decrypts, signs and verifies (${config.alikassa.digest ?? 'sha1'}); the notification key is RSA`,
   );
-  const version = await checked(report, 'database', () => checkDatabase(config.databaseUrl), String);
-  const options = resolveOptions(config.alikassa);
-  if (version !== undefined) {
-    await checked(report, 'migrations', () => checkMigrations(config.databaseUrl, options.worker.schema), String);
-  } else {
-    report(false, 'migrations', 'not checked: mend the database first');
-  }
-  const client = signature && new AliKassaClient(new HttpService(), signature, options);
-  for (const { uuid, currency } of options.accounts) {
-    const name = `provider ${currency}`;
-    if (!client) {
-      report(false, name, 'not checked: mend the keys first');
-      continue;
-    }
-    const outcome = await client.balance(uuid);
-    if (outcome.kind !== 'ok') {
-      report(false, name, `${options.baseUrl}: ${MENDS[outcome.kind]} (${outcome.reason})`);
-    } else if (outcome.value.currency !== currency) {
-      report(false, name, `the account is in ${outcome.value.currency}; mend its currency in ALIKASSA_ACCOUNTS`);
-    } else {
-      report(
-        true,
-        name,
-        `balance ${outcome.value.balance} ${currency}, answered in ${Math.round(outcome.durationMs)} ms`,
-      );
-    }
-  }
-  return hasFault ? 1 : 0;
+  await examineDatabase(report, config.databaseUrl, options);
+  await examineNotifications(report, options);
+  await examineProvider(report, signature, options);
+  return report.hasFault ? 1 : 0;
 }
 
 function describe({ alikassa, tokens, port }: AppConfig): string {
@@ -71,20 +45,38 @@ function describe({ alikassa, tokens, port }: AppConfig): string {
   return `accounts ${accounts}; ${tokens.length} API token(s); port ${port}`;
 }
 
-/** Reports what `work` gives, or the sentence of the fault that it throws. */
-async function checked<T>(
-  report: Report,
-  name: string,
-  work: () => T | Promise<T>,
-  detail: (value: T) => string,
-): Promise<T | undefined> {
-  try {
-    const value = await work();
-    report(true, name, detail(value));
-    return value;
-  } catch (error) {
-    if (!(error instanceof ConfigurationError)) throw error;
-    report(false, name, error.message);
-    return undefined;
+/** Payouts and notifications have downloads of their own, with a `public.pem` each. */
+function checkedKeys({ alikassa }: AppConfig): SignatureProvider {
+  const signature = new SignatureProvider(alikassa);
+  const payoutKey = createPublicKey(loadPrivateKey(alikassa.privateKey, alikassa.passphrase));
+  if (payoutKey.equals(loadPublicKey(alikassa.notificationPublicKey))) {
+    throw new ConfigurationError(
+      'notificationPublicKey',
+      'is the public.pem of the payout certificate; give the one of the certificate for notifications',
+    );
+  }
+  return signature;
+}
+
+async function examineProvider(
+  report: StepReport,
+  signature: SignatureProvider | undefined,
+  options: ResolvedOptions,
+): Promise<void> {
+  const client = signature && new AliKassaClient(new HttpService(), signature, options);
+  for (const { uuid, currency } of options.accounts) {
+    const name = `provider ${currency}`;
+    if (!client) {
+      report.fail(name, 'not checked: mend the keys first');
+      continue;
+    }
+    const outcome = await client.balance(uuid);
+    if (outcome.kind !== 'ok') {
+      report.fail(name, `${options.baseUrl}: ${MENDS[outcome.kind]} (${outcome.reason})`);
+    } else if (outcome.value.currency !== currency) {
+      report.fail(name, `the account is in ${outcome.value.currency}; mend its currency in ALIKASSA_ACCOUNTS`);
+    } else {
+      report.ok(name, `balance ${outcome.value.balance} ${currency}, answered in ${Math.round(outcome.durationMs)} ms`);
+    }
   }
 }
