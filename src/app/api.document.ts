@@ -1,6 +1,5 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
-import { AliKassaModule } from '../alikassa.module.js';
 import { describeAliKassa } from '../openapi/index.js';
 import { packageVersion } from './package.version.js';
 
@@ -20,8 +19,10 @@ export function apiDocument(app: INestApplication): OpenAPIObject {
     .addTag('notifications', 'For the provider.')
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'One of ALIKASSA_API_TOKENS.' })
     .build();
-  // Health and metrics are for the machines around it, in formats of their own.
-  return SwaggerModule.createDocument(app, config, { include: [AliKassaModule] });
+  const document = SwaggerModule.createDocument(app, config);
+  // For the machines around it, in formats of their own.
+  for (const path of ['/health', '/metrics']) delete document.paths[path];
+  return document;
 }
 
 /** Swagger UI at `/docs`, the document at `/docs-json`. Open to everybody: they say what the package's source says. */

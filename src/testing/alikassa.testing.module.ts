@@ -7,6 +7,7 @@ import type { AliKassaModuleExtras } from '../alikassa.module-definition.js';
 import { startAliKassa, type Simulation, type SimulationSetup } from './simulation.js';
 import { AliKassaSimulator } from './simulator.js';
 
+/** What `AliKassaTestingModule` may be told; everything has a default. */
 export interface AliKassaTestingOptions extends SimulationSetup, AliKassaModuleExtras {
   /**
    * Where the application takes notifications, if it listens. Default: `notifications` under `prefix`; a host with a

@@ -6,6 +6,7 @@ import { generateTestKeys, type TestKeys } from './test-keys.js';
 /** The account that is simulated where none is named. */
 export const TEST_ACCOUNT = { uuid: '00000000-0000-4000-8000-000000000001', currency: 'RUB' } as const;
 
+/** What a simulated AliKassa is to be like; everything has a default. */
 export interface SimulationSetup {
   /** What the test is about; everything else has a value that fits the simulator. */
   options?: Partial<AliKassaOptions>;
