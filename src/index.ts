@@ -38,6 +38,7 @@ export {
 } from './payouts/payout.dto.js';
 export { Payout, PayoutEvent } from './payouts/payout.entity.js';
 export { RequireScope, type PayoutScope } from './payouts/payout.scopes.js';
+export { PayoutOverview, type Overview } from './payouts/payout.overview.js';
 export { PayoutService, type Caller, type CreateOptions, type PayoutPage } from './payouts/payout.service.js';
 export { isFinal, PAYOUT_STATUSES, type PayoutStatus } from './payouts/payout.status.js';
 export {

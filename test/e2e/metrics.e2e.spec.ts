@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { PayoutDto } from '../../src/payouts/payout.dto.js';
 import { RUB } from '../helpers/application.js';
 import { payload } from '../helpers/payload.js';
@@ -49,4 +50,20 @@ it('an SDK that is loaded already exports the metrics, and GET /metrics says so'
     await app.stop();
     await telemetry.stop();
   }
+});
+
+it.each(['docs/grafana-dashboard.json', 'docs/OBSERVABILITY.md'])('%s asks for no metric that there is not', (file) => {
+  const sources = ['src/instrumentation/instruments.ts', 'src/monitoring/payout.gauges.ts'];
+  const made = sources.flatMap((source) => [...readFileSync(source, 'utf8').matchAll(/'(alikassa\.[a-z.]+)', ?['"]/g)]);
+  const counters = [...readFileSync(sources[0]!, 'utf8').matchAll(/createCounter\('([a-z.]+)'/g)];
+  const names = new Set([...made, ...counters].map(([, name]) => name!.replaceAll('.', '_')));
+  const asked = [
+    ...readFileSync(file, 'utf8').matchAll(/\b(alikassa_[a-z_]+?)(?:_total|_count|_bucket)?(?=[`)[{ ,])(?!\{\{)/g),
+  ];
+  const labels =
+    /^alikassa_(?:account|service|outcome|queue|handler|payout_status|payout_attention|notification_result|signature_operation)$/;
+  const unknown = asked.map(([, name]) => name!).filter((name) => !labels.test(name) && !names.has(name));
+  expect(names.size).toBe(11);
+  expect(asked.length).toBeGreaterThan(10);
+  expect(unknown).toEqual(['alikassa_queue_lag_seconds'].filter(() => file.endsWith('.md')));
 });
