@@ -213,8 +213,10 @@ describe('without an SDK', () => {
          job_key := 'alikassa_submit:' || $1)`,
       [id],
     );
+    const telemetry = startTelemetry();
     const worker = await startApplication({ surroundings });
     expect((await worker.until(id, 'paid')).status).toBe('paid');
     await worker.stop();
+    await telemetry.stop();
   });
 });
