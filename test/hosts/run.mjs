@@ -71,10 +71,12 @@ async function pack() {
 async function install(name, tarball) {
   const home = join(folder, name);
   await cp(join(HERE, name), home, { recursive: true });
-  await cp(join(HERE, 'tsconfig.host.json'), join(home, 'tsconfig.json'));
+  if (!existsSync(join(home, 'tsconfig.json'))) await cp(join(HERE, 'tsconfig.host.json'), join(home, 'tsconfig.json'));
   const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock'];
   await exec('npm', ['install', ...quiet, tarball], { cwd: home });
-  await exec(process.execPath, [TSC, '-p', '.', '--typeRoots', join(ROOT, 'node_modules/@types')], { cwd: home });
+  const own = join(home, 'node_modules/typescript/bin/tsc');
+  const compiler = existsSync(own) ? [own] : [TSC, '--typeRoots', join(ROOT, 'node_modules/@types')];
+  await exec(process.execPath, [...compiler, '-p', '.'], { cwd: home });
 }
 
 async function writeKeys({ payout, notification }) {
