@@ -71,7 +71,8 @@ async function pack() {
 async function install(name, tarball) {
   const home = join(folder, name);
   await cp(join(HERE, name), home, { recursive: true });
-  if (!existsSync(join(home, 'tsconfig.json'))) await cp(join(HERE, 'tsconfig.host.json'), join(home, 'tsconfig.json'));
+  const settings = [name, '.'].map((owner) => join(HERE, owner, 'tsconfig.host.json')).find((path) => existsSync(path));
+  await cp(settings, join(home, 'tsconfig.json'));
   const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock'];
   await exec('npm', ['install', ...quiet, tarball], { cwd: home });
   const own = join(home, 'node_modules/typescript/bin/tsc');
