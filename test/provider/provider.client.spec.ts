@@ -32,11 +32,15 @@ async function listen(server: net.Server): Promise<number> {
 
 /** An HTTP server; counts what reaches it. */
 async function answering(answer: (request: IncomingMessage, response: ServerResponse) => void) {
-  const seen: { path?: string; headers: http.IncomingHttpHeaders; body: Buffer }[] = [];
+  const seen: { call: string; headers: http.IncomingHttpHeaders; body: Buffer }[] = [];
   const port = await listen(
     http.createServer((request, response) => {
       void request.toArray().then((chunks) => {
-        seen.push({ path: request.url, headers: request.headers, body: Buffer.concat(chunks as Buffer[]) });
+        seen.push({
+          call: `${request.method} ${request.url}`,
+          headers: request.headers,
+          body: Buffer.concat(chunks as Buffer[]),
+        });
         answer(request, response);
       });
     }),
@@ -75,8 +79,8 @@ describe('what is sent', () => {
     const outcome = await client(server.url).createPayout(ACCOUNT, REQUEST);
     expect(outcome).toMatchObject({ kind: 'ok', value: { id: '9007199254740993', payment_status: 'wait' } });
     expect(server.seen).toHaveLength(1);
-    const { path, headers, body } = server.seen[0]!;
-    expect(path).toBe('/v1/payout');
+    const { call, headers, body } = server.seen[0]!;
+    expect(call).toBe('POST /v1/payout');
     expect(headers).toMatchObject({
       'content-type': 'application/json',
       account: ACCOUNT,
@@ -100,17 +104,17 @@ describe('what is sent', () => {
       kind: 'ok',
       value: { is_allowed_payment: true, is_allowed_payout: false },
     });
-    expect(server.seen.map(({ path, body }) => [path, body.toString()])).toEqual([
-      ['/v1/account/balance', '[]'],
-      ['/v1/account/info', '[]'],
+    expect(server.seen.map(({ call, body }) => [call, body.toString()])).toEqual([
+      ['POST /v1/account/balance', '[]'],
+      ['POST /v1/account/info', '[]'],
     ]);
   });
 
   it('asks for the status by the order_id', async () => {
     const server = await answering((_, response) => response.end('{}'));
     await client(server.url).payoutStatus(ACCOUNT, { order_id: 'A/1' });
-    expect(server.seen.map(({ path, body }) => [path, body.toString()])).toEqual([
-      ['/v1/payout/status', '{"order_id":"A\\/1"}'],
+    expect(server.seen.map(({ call, body }) => [call, body.toString()])).toEqual([
+      ['POST /v1/payout/status', '{"order_id":"A\\/1"}'],
     ]);
   });
 

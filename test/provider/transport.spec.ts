@@ -6,11 +6,15 @@ import { trackedTransport, type TrackedTransport } from '../../src/provider/tran
 import { certificate } from '../helpers/certificate.js';
 
 const servers: net.Server[] = [];
+const sockets = new Set<net.Socket>();
 let connections = 0;
 
 async function listen(server: net.Server): Promise<number> {
   servers.push(server);
-  server.on('connection', () => (connections += 1));
+  server.on('connection', (socket: net.Socket) => {
+    connections += 1;
+    sockets.add(socket);
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return (server.address() as AddressInfo).port;
 }
@@ -30,7 +34,10 @@ function request(transport: TrackedTransport, port: number, options: http.Reques
 }
 
 beforeEach(() => (connections = 0));
-afterAll(() => Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve)))));
+afterAll(async () => {
+  for (const socket of sockets) socket.destroy();
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+});
 
 describe('plain http', () => {
   it('may have been sent as soon as the socket is connected', async () => {
