@@ -1,7 +1,7 @@
 import { HttpModule, HttpService } from '@nestjs/axios';
 import { Module, type Provider } from '@nestjs/common';
 import { DiscoveryModule, DiscoveryService, HttpAdapterHost, MetadataScanner, Reflector } from '@nestjs/core';
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './alikassa.module-definition.js';
 import { resolveOptions, type AliKassaOptions, type ResolvedOptions } from './alikassa.options.js';
 import { HandlerDiscovery } from './handlers/handler.discovery.js';
@@ -22,7 +22,7 @@ import { Payout, PayoutEvent } from './payouts/payout.entity.js';
 import { PayoutOverview } from './payouts/payout.overview.js';
 import { PayoutService } from './payouts/payout.service.js';
 import { PayoutStore } from './payouts/payout.store.js';
-import { ALIKASSA_OPTIONS } from './payouts/payout.tokens.js';
+import { ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS } from './payouts/payout.tokens.js';
 import { RecipientCipher } from './payouts/recipient.cipher.js';
 import { RecipientRetention } from './payouts/recipient.retention.js';
 import { RecipientRotation } from './payouts/recipient.rotation.js';
@@ -59,7 +59,7 @@ const providers: Provider[] = [
   },
   {
     provide: PayoutStore,
-    inject: [DataSource, ALIKASSA_OPTIONS, HandlerRegistry],
+    inject: [ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS, HandlerRegistry],
     useFactory: (...parts: ConstructorParameters<typeof PayoutStore>) => new PayoutStore(...parts),
   },
   HandlerRegistry,
@@ -70,17 +70,17 @@ const providers: Provider[] = [
   },
   {
     provide: PayoutService,
-    inject: [DataSource, ALIKASSA_OPTIONS, PayoutStore, RecipientCipher, AliKassaClient],
+    inject: [ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS, PayoutStore, RecipientCipher, AliKassaClient],
     useFactory: (...parts: ConstructorParameters<typeof PayoutService>) => new PayoutService(...parts),
   },
   {
     provide: RecipientRotation,
-    inject: [DataSource, PayoutStore, RecipientCipher],
+    inject: [ALIKASSA_DATA_SOURCE, PayoutStore, RecipientCipher],
     useFactory: (...parts: ConstructorParameters<typeof RecipientRotation>) => new RecipientRotation(...parts),
   },
   {
     provide: NotificationInbox,
-    inject: [DataSource],
+    inject: [ALIKASSA_DATA_SOURCE],
     useFactory: (dataSource: DataSource) => new NotificationInbox(dataSource),
   },
   NotificationRefusals,
@@ -101,7 +101,7 @@ const providers: Provider[] = [
   },
   {
     provide: WorkerService,
-    inject: [DataSource, ALIKASSA_OPTIONS, PayoutStore, RecipientCipher, AliKassaClient, HandlerRegistry],
+    inject: [ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS, PayoutStore, RecipientCipher, AliKassaClient, HandlerRegistry],
     useFactory: (
       dataSource: DataSource,
       options: ResolvedOptions,

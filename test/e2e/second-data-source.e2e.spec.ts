@@ -1,0 +1,34 @@
+import { Test } from '@nestjs/testing';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { AliKassaModule, alikassaEntities } from '../../src/alikassa.module.js';
+import { PayoutService } from '../../src/payouts/payout.service.js';
+import { prepare } from '../helpers/application.js';
+import { createTestDatabase } from '../helpers/database.js';
+import { payload } from '../helpers/payload.js';
+import { eventually } from '../helpers/until.js';
+
+it('pays out from the DataSource that `dataSource` names, in a host with another one', async () => {
+  const [around, other] = await Promise.all([prepare(), createTestDatabase()]);
+  const testing = await Test.createTestingModule({
+    imports: [
+      TypeOrmModule.forRoot({ type: 'postgres', url: other.url, entities: alikassaEntities }),
+      TypeOrmModule.forRoot({
+        name: 'payments',
+        type: 'postgres',
+        url: around.database.url,
+        entities: alikassaEntities,
+      }),
+      AliKassaModule.forRootAsync({ dataSource: 'payments', useFactory: () => around.options }),
+    ],
+  }).compile();
+  const app = testing.createNestApplication({ logger: ['error', 'warn'] });
+  await app.listen(around.port, '127.0.0.1');
+  const payouts = app.get(PayoutService);
+  const { id } = await payouts.create(payload() as never);
+  await eventually('it is paid', async () => (await payouts.find(id)).status === 'paid');
+  expect((await around.database.pool.query('SELECT id FROM alikassa_payouts')).rows).toEqual([{ id }]);
+  expect((await other.pool.query('SELECT id FROM alikassa_payouts')).rows).toEqual([]);
+  await app.close();
+  await around.stop();
+  await other.drop();
+});
