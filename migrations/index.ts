@@ -3,12 +3,13 @@ import { AddPausesAndDeliveries1764100000000 } from './1764100000000-add-pauses-
 import { ProtectFinalRows1764200000000 } from './1764200000000-protect-final-rows.js';
 import { AddRecipientRetention1764300000000 } from './1764300000000-add-recipient-retention.js';
 import { AddAttentionIndex1764500000000 } from './1764500000000-add-attention-index.js';
+import { placed } from './host.placement.js';
 
-/** Every migration of this module, in order, for the host's own DataSource. */
+/** Every migration of this module, in order, for the host's own DataSource: in its `schema`, with its `entityPrefix`. */
 export const alikassaMigrations = [
   CreateAlikassaTables1764000000000,
   AddPausesAndDeliveries1764100000000,
   ProtectFinalRows1764200000000,
   AddRecipientRetention1764300000000,
   AddAttentionIndex1764500000000,
-];
+].map(placed);

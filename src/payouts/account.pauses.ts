@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { AccountPause, type PauseChange, type PauseReason } from './account.pause.js';
+import type { PauseChange, PauseReason } from './account.pause.js';
 import { mappedDatabaseError } from './database.errors.js';
 import { tablePath } from './database.tables.js';
 
@@ -61,7 +61,7 @@ export class AccountPauses {
 }
 
 export function pausesTable(dataSource: DataSource): string {
-  return tablePath(dataSource, dataSource.getMetadata(AccountPause).tableName);
+  return tablePath(dataSource, 'alikassa_account_pauses');
 }
 
 /**

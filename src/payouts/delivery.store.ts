@@ -1,7 +1,6 @@
 import type { DataSource } from 'typeorm';
 import { mappedDatabaseError } from './database.errors.js';
 import { tablePath } from './database.tables.js';
-import { PayoutDelivery } from './delivery.entity.js';
 import { PayoutEvent } from './payout.entity.js';
 import { addDeliveryJobSql, addMissingJobsSql, DELIVER_TASK, type DeliveryJob, type Overdue } from './payout.queue.js';
 
@@ -85,6 +84,6 @@ export class DeliveryStore {
   }
 
   private get table(): string {
-    return tablePath(this.dataSource, this.dataSource.getMetadata(PayoutDelivery).tableName);
+    return tablePath(this.dataSource, 'alikassa_deliveries');
   }
 }
