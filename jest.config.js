@@ -30,6 +30,6 @@ export default {
   globalSetup: '<rootDir>/test/helpers/global-setup.ts',
   globalTeardown: '<rootDir>/test/helpers/global-teardown.ts',
   // Most tests wait for a process, a lease or the provider rather than for the processor.
-  maxWorkers: 2,
+  maxWorkers: 4,
   testTimeout: 30_000,
 };

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import ts from 'typescript';
+import { parse } from 'yaml';
 import { TRANSITIONS } from '../../src/payouts/payout.status.js';
 import { startApplication } from '../helpers/application.js';
 import { codeBlocks, GUIDES, type CodeBlock } from '../helpers/code.blocks.js';
@@ -61,9 +62,13 @@ describe('a code block of the README or a guide', () => {
   it('is of a kind that is checked here', () => {
     const kinds = new Set(blocks.map(({ language }) => language));
     // Those without a language are drawings.
-    expect([...kinds].sort()).toEqual(['', 'mermaid', 'sh', 'sql', 'ts']);
+    expect([...kinds].sort()).toEqual(['', 'mermaid', 'sh', 'sql', 'ts', 'yaml']);
     const drawings = of('').filter(({ code }) => !code.includes('->'));
     expect(drawings.map(({ at }) => at)).toEqual([]);
+  });
+
+  it.each(of('yaml'))('in YAML can be read: $at', ({ code }) => {
+    expect(parse(code)).toBeInstanceOf(Object);
   });
 
   it('in TypeScript compiles, against the sources', () => {

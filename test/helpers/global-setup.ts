@@ -1,6 +1,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import pg from 'pg';
 
 type Module = typeof import('../../src/app/embedded-postgres.js');
 
@@ -18,7 +19,11 @@ export default async function globalSetup(): Promise<void> {
   await chmod(folder, 0o711);
   // Jest loads this file without its module mapper, so the built module serves.
   const { startEmbeddedPostgres } = (await import(resolve('dist/src/app/embedded-postgres.js'))) as Module;
-  const server = await startEmbeddedPostgres({ folder, database: 'test', durable: false });
+  const start = () => startEmbeddedPostgres({ folder, database: 'test', durable: false });
+  const fresh = await start();
+  await allowConnections(fresh.url);
+  await fresh.stop();
+  const server = await start();
   process.env.ALIKASSA_TEST_SERVER_URL = server.url;
   globalThis.alikassaTestPostgres = {
     stop: async () => {
@@ -26,4 +31,12 @@ export default async function globalSetup(): Promise<void> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** For all test files that run at once; their applications have pools of their own. Holds from the next start on. */
+async function allowConnections(connectionString: string): Promise<void> {
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  await client.query('ALTER SYSTEM SET max_connections = 400');
+  await client.end();
 }

@@ -86,11 +86,13 @@ withPhp('against PHP itself', () => {
   );
 
   it.each(['sha1', 'sha256'] as const)('accepts notifications that PHP made and signed with %s', (digest) => {
-    const optional = fc.option(text, { nil: null });
+    // One with a NUL is refused: Postgres could not keep it.
+    const kept = text.map((one) => one.replaceAll('\0', ''));
+    const optional = fc.option(kept, { nil: null });
     const fields = fc.record({
       type: fc.constantFrom('payout', 'payment'),
       id: fc.bigInt({ min: 1n, max: 2n ** 63n - 1n }).map(String),
-      order_id: text,
+      order_id: kept,
       payment_status: fc.constantFrom('wait', 'paid', 'cancel', 'fail'),
       amount: fc.constantFrom('1000.44', '0.01'),
       payment_amount: optional,
