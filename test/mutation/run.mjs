@@ -21,12 +21,7 @@ const TARGETS = {
   'src/payouts/payout.decision.ts': ['test/mutation/payout.decision.ts'],
   'src/payouts/payout.facts.ts': ['test/mutation/payout.decision.ts'],
   'src/payouts/payout.schedule.ts': ['test/payouts/payout.schedule.spec.ts'],
-  'src/payouts/payout.store.ts': [
-    'test/payouts/payout.store.spec.ts',
-    'test/payouts/payout.store.follow-up.spec.ts',
-    'test/payouts/payout.store.faults.spec.ts',
-    'test/payouts/payout.store.queries.spec.ts',
-  ],
+  'src/payouts/payout.store.ts': ['test/mutation/payout.store.ts'],
 };
 
 // `npm run test:mutation -- php-json store` takes the files whose names contain one of these.
