@@ -11,4 +11,4 @@ Usage: npm run test:model -- [--runs <n>] [--seed <n>]
 
 Exit codes: 0 every rule held, 1 one did not, 2 wrong usage.`;
 
-runAtRandom('model', HELP);
+runAtRandom('model', HELP, '10000');

@@ -1,5 +1,5 @@
-/** How many runs, and from which seed; `npm run test:model -- --help`. */
-export const MODEL_RUNS = numberOf('MODEL_RUNS');
+/** How many runs, and from which seed; `npm run test:model -- --help`. Fewer where it is one of all tests. */
+export const MODEL_RUNS = numberOf('MODEL_RUNS') ?? 3_000;
 export const MODEL_SEED = numberOf('MODEL_SEED');
 
 export interface Regression {
