@@ -32,7 +32,7 @@ describe.each([
       const provider = new ModelProvider(deduplicates, LAG_MS, machine.orderId);
       await fc.asyncModelRun(() => ({ model: {}, real: new World(machine, provider, deduplicates) }), commands);
     });
-    const numRuns = Math.ceil((MODEL_RUNS) / 100);
+    const numRuns = Math.ceil(MODEL_RUNS / 100);
     await fc.assert(property, { numRuns, ...(MODEL_SEED === undefined ? {} : { seed: MODEL_SEED }) });
   }, 3_600_000);
 });
