@@ -72,19 +72,23 @@ async function submitted(): Promise<Accepted & { letGo: () => void }> {
   return { ...payout, letGo };
 }
 
-/** A host's transaction that has created a payout and is not at its end. */
-async function createdButOpen(body: Record<string, unknown>) {
-  const runner = host.app.get(DataSource).createQueryRunner();
-  await runner.startTransaction();
-  const { id } = await host.payouts.create(body as never, { manager: runner.manager });
-  return {
-    id,
-    end: async (how: 'COMMIT' | 'ROLLBACK') => {
+/** A host's transaction that has created a payout and is not at its end; begun again, as hosts do, if it was rolled back. */
+const createdButOpen = (body: Record<string, unknown>) =>
+  eventually('a payout is created in an open transaction', async () => {
+    const runner = host.app.get(DataSource).createQueryRunner();
+    await runner.startTransaction();
+    const end = async (how: 'COMMIT' | 'ROLLBACK'): Promise<void> => {
       await (how === 'COMMIT' ? runner.commitTransaction() : runner.rollbackTransaction());
       await runner.release();
-    },
-  };
-}
+    };
+    try {
+      const { id } = await host.payouts.create(body as never, { manager: runner.manager });
+      return { id, end };
+    } catch (error) {
+      await end('ROLLBACK');
+      throw error;
+    }
+  });
 
 const lockRow = (id: string): string => `SELECT FROM alikassa_payouts WHERE id = '${id}' FOR UPDATE`;
 
