@@ -1,7 +1,6 @@
 import {
   constants,
   createPublicKey,
-  hash,
   publicDecrypt,
   sign as cryptoSign,
   verify as cryptoVerify,
@@ -62,30 +61,20 @@ export class SignatureProvider {
     const { fields, signature } = parseNotificationQuery(rawQuery);
     const length = Math.ceil((this.notificationKey.asymmetricKeyDetails?.modulusLength ?? 0) / 8);
     if (signature.length !== length) throw malformed(`sign has ${signature.length} bytes instead of ${length}`);
-    const padded = this.paddedDigest(signature);
-    // Most forgeries end here, before anything is encoded or hashed.
-    if (padded[0] !== 0 || padded[1] !== 1) throw mismatch();
+    try {
+      // One RSA operation refuses most forgeries, where each reading and digest would take one of its own; what has a
+      // signature's padding is for OpenSSL's verify to judge.
+      publicDecrypt({ key: this.notificationKey, padding: constants.RSA_PKCS1_PADDING }, signature);
+    } catch {
+      throw mismatch();
+    }
     for (const form of signedForms(fields)) {
       const text = Buffer.from(phpJsonEncode(form));
       for (const digest of NOTIFICATION_DIGESTS) {
-        if (!endsWith(padded, hash(digest, text, 'buffer'))) continue;
         if (cryptoVerify(digest, text, this.notificationKey, signature) === true) return fields;
       }
     }
     throw mismatch();
-  }
-
-  /**
-   * What was signed, as the signature says: padding and digest. One RSA operation refuses a forgery, where each reading
-   * and digest would take one of its own; what it does not refuse is for OpenSSL to judge.
-   */
-  private paddedDigest(signature: Buffer): Buffer {
-    try {
-      return publicDecrypt({ key: this.notificationKey, padding: constants.RSA_NO_PADDING }, signature);
-    } catch {
-      // A number that is no signature under this key at all.
-      return Buffer.alloc(0);
-    }
   }
 
   /** A key that cannot sign should stop the start, not the first payout. */
@@ -103,8 +92,4 @@ export class SignatureProvider {
 
 function mismatch(): SignatureInvalidError {
   return new SignatureInvalidError('mismatch', "The notification's signature does not belong to its content.");
-}
-
-function endsWith(bytes: Buffer, end: Buffer): boolean {
-  return bytes.length > end.length && bytes.subarray(-end.length).equals(end);
 }
