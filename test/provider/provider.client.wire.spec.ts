@@ -7,6 +7,7 @@ import { throwError, type Observable } from 'rxjs';
 import { UnencodableError } from '../../src/alikassa.errors.js';
 import { AliKassaClient } from '../../src/provider/provider.client.js';
 import { SignatureProvider } from '../../src/provider/signature.provider.js';
+import { shown } from '../helpers/outcome.js';
 
 const ACCOUNT = '93d5df06-996c-48c3-9847-348d6b580b80';
 const REQUEST = { amount: '500', number: '4111111111111111', order_id: 'A-1', service: 'payment_card_rub' };
@@ -79,7 +80,7 @@ it.each<[string, unknown, string]>([
 ])('lets out %s', async (_, error, reason) => {
   const outcome = await client(throwing(error)).createPayout(ACCOUNT, REQUEST);
   expect(outcome).toMatchObject({ kind: 'never_sent', reason, phase: 'none' });
-  expect(JSON.stringify(outcome)).not.toContain('4111');
+  expect(shown(outcome)).not.toContain('4111');
 });
 
 it('reads no answer above 256 KB, be it good otherwise', async () => {
@@ -117,6 +118,6 @@ it('lets no card number and no signature out in an outcome', async () => {
   const request = await client().signPayout(ACCOUNT, JSON.stringify(REQUEST));
   const outcome = await client().submitPayout(request, REQUEST.order_id);
   expect(outcome.kind).toBe('unclear');
-  expect(JSON.stringify(outcome)).not.toMatch(/4111/);
-  expect(JSON.stringify(outcome)).not.toContain(request.sign.slice(0, 20));
+  expect(shown(outcome)).not.toContain('4111');
+  expect(shown(outcome)).not.toContain(request.sign.slice(0, 20));
 });
