@@ -1,4 +1,5 @@
 import { createPublicKey } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PayoutScript } from './payout.script.js';
@@ -66,6 +67,8 @@ export class AliKassaSimulator {
   private connections?: SimulatorConnections;
 
   constructor(private readonly options: SimulatorOptions) {
+    // Each open payout waits for the end: more than ten are no leak, of which Node would warn.
+    setMaxListeners(0, this.stopping.signal);
     this.ledger = new SimulatorLedger(options.accounts);
     this.rules = options.rules ?? rulesByAmount;
     this.notifier = new SimulatorNotifier(
