@@ -4,6 +4,12 @@ import type { DataSource, DataSourceOptions } from 'typeorm';
 import { ConfigurationError } from '../alikassa.errors.js';
 import { DATABASE_TIMEOUTS } from '../payouts/database.timeouts.js';
 
+/**
+ * The engine waits for no disk: a crash of Postgres may bring back jobs that were taken or done, and a job only triggers.
+ * What a payout depends on is written by other connections, and each such commit makes durable what came before it, too.
+ */
+const NOT_DURABLE = '-c synchronous_commit=off';
+
 type Connected = Parameters<pg.Pool['connect']>[0];
 
 /**
@@ -53,6 +59,7 @@ function connectionOf(dataSource: DataSource): pg.PoolConfig {
     connectionTimeoutMillis: options.connectTimeoutMS,
     ssl: options.ssl as pg.PoolConfig['ssl'],
     ...DATABASE_TIMEOUTS,
+    options: NOT_DURABLE,
     ...(options.extra as pg.PoolConfig | undefined),
   };
 }
