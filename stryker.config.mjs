@@ -13,7 +13,7 @@ export default {
   coverageAnalysis: 'perTest',
   concurrency: 2,
   // A timeout counts as detected: on a busy machine the default of 5 s would call slow tests so.
-  timeoutMS: 60_000,
+  timeoutMS: 20_000,
   // Native ES modules of a test run are never freed.
   maxTestRunnerReuse: 100,
   ignorePatterns: ['/reports', '/coverage', '/.sandbox', '/docs', '/dist'],

@@ -3,6 +3,8 @@ import { AddPausesAndDeliveries1764100000000 } from './1764100000000-add-pauses-
 import { ProtectFinalRows1764200000000 } from './1764200000000-protect-final-rows.js';
 import { AddRecipientRetention1764300000000 } from './1764300000000-add-recipient-retention.js';
 import { AddAttentionIndex1764500000000 } from './1764500000000-add-attention-index.js';
+import { AddInstances1764600000000 } from './1764600000000-add-instances.js';
+import { AddJobsByIndex1764700000000 } from './1764700000000-add-jobs-by-index.js';
 import { placed } from './host.placement.js';
 
 /** Every migration of this module, in order, for the host's own DataSource: in its `schema`, with its `entityPrefix`. */
@@ -12,4 +14,6 @@ export const alikassaMigrations = [
   ProtectFinalRows1764200000000,
   AddRecipientRetention1764300000000,
   AddAttentionIndex1764500000000,
+  AddInstances1764600000000,
+  AddJobsByIndex1764700000000,
 ].map(placed);

@@ -2,16 +2,23 @@ import { ConfigurableModuleBuilder, type CanActivate, type DynamicModule, type T
 import { getDataSourceToken } from '@nestjs/typeorm';
 import { mountNotificationController } from './notifications/notification.controller.js';
 import { mountPayoutController } from './payouts/payout.controller.js';
-import { ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS } from './payouts/payout.tokens.js';
-import type { AliKassaOptions } from './alikassa.options.js';
+import { ALIKASSA_DATA_SOURCE } from './payouts/payout.tokens.js';
+import { instanceExports, instanceProviders, RAW_OPTIONS } from './alikassa.module-providers.js';
+import { DEFAULT_INSTANCE, type AliKassaOptions } from './alikassa.options.js';
 
 /** What shapes the module itself, given beside the options even where those come from a factory. */
 export interface AliKassaModuleExtras {
+  /**
+   * Tells this instance of the module from the others in the application: 1 to 32 of `a-z`, `0-9`, `_` and `-`. It stands
+   * in every row, so it must not change. What a named instance exports is injected by it: `@InjectPayoutService(name)`.
+   * One instance may do without.
+   */
+  name?: string;
   /** Makes `PayoutService` injectable everywhere. Default false. */
   isGlobal?: boolean;
   /** `name` of the TypeORM DataSource that holds our tables, where it is not the host's default one. */
   dataSource?: string;
-  /** Where the endpoints are mounted. Default `alikassa`. */
+  /** Where the endpoints are mounted. Default `alikassa`; of a named instance `alikassa-` and its name. */
   prefix?: string;
   /**
    * Guards of the payout endpoints; without any they are not mounted, since they move money. What they leave as `name`,
@@ -22,28 +29,34 @@ export interface AliKassaModuleExtras {
   imports?: DynamicModule['imports'];
 }
 
-const DEFAULT_PREFIX = 'alikassa';
+/** Where the endpoints are mounted if the host does not say. */
+export function defaultPrefix(instance: string): string {
+  return instance === DEFAULT_INSTANCE ? 'alikassa' : `alikassa-${instance}`;
+}
 
-export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModuleBuilder<AliKassaOptions>({
-  optionsInjectionToken: Symbol('ALIKASSA_RAW_OPTIONS'),
+export const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<AliKassaOptions>({
+  optionsInjectionToken: RAW_OPTIONS,
 })
   .setClassMethodName('forRoot')
   .setExtras<AliKassaModuleExtras>(
     {},
-    (definition, { isGlobal, dataSource, prefix = DEFAULT_PREFIX, guards = [], imports }) => ({
+    (
+      definition,
+      { name = DEFAULT_INSTANCE, isGlobal, dataSource, prefix = defaultPrefix(name), guards = [], imports },
+    ) => ({
       ...definition,
       global: isGlobal ?? false,
       imports: [...(definition.imports ?? []), ...(imports ?? [])],
       providers: [
         ...(definition.providers ?? []),
         { provide: ALIKASSA_DATA_SOURCE, useExisting: getDataSourceToken(dataSource) },
+        ...instanceProviders(name, prefix),
       ],
+      exports: instanceExports(name),
       controllers: [
-        mountNotificationController(prefix),
-        ...(guards.length > 0 ? [mountPayoutController(prefix, guards)] : []),
+        mountNotificationController(prefix, name),
+        ...(guards.length > 0 ? [mountPayoutController(prefix, guards, name)] : []),
       ],
     }),
   )
   .build();
-
-export { ALIKASSA_OPTIONS };

@@ -95,9 +95,15 @@ export interface AliKassaOptions {
 
 /** The options with every default filled in. */
 export type ResolvedOptions = Required<Omit<AliKassaOptions, OptionsWithoutDefault | 'worker'>> &
-  Pick<AliKassaOptions, OptionsWithoutDefault> & { worker: Required<WorkerOptions> };
+  Pick<AliKassaOptions, OptionsWithoutDefault> & {
+    worker: Required<WorkerOptions>;
+    /** Name of the module's instance that has these options: what it reads and writes is its own rows. */
+    instance: string;
+  };
 type OptionsWithoutDefault = 'ca' | 'notificationUrl' | 'passphrase' | 'recipientRetentionDays';
 
+/** The instance that is given no name. */
+export const DEFAULT_INSTANCE = 'default';
 export const DEFAULT_BASE_URL = 'https://api-merchant.alikassa.com';
 export const DEFAULT_CHECK_SCHEDULE: readonly number[] = [10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000];
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -105,9 +111,10 @@ const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /**
  * Checks what can be checked without a key or a network, and fills in the defaults.
+ * @param instance name of the module's instance.
  * @throws ConfigurationError one clear sentence about the first fault.
  */
-export function resolveOptions(options: AliKassaOptions): ResolvedOptions {
+export function resolveOptions(options: AliKassaOptions, instance = DEFAULT_INSTANCE): ResolvedOptions {
   const timeoutMs = positive('timeoutMs', options.timeoutMs ?? 30_000);
   const leaseMs = positive('leaseMs', options.leaseMs ?? timeoutMs + 30_000);
   if (leaseMs <= timeoutMs) {
@@ -121,6 +128,7 @@ export function resolveOptions(options: AliKassaOptions): ResolvedOptions {
   checkSchedule.forEach((pause) => positive('checkSchedule', pause));
   return {
     ...options,
+    instance: checkedInstance(instance),
     accounts: checkedAccounts(options.accounts),
     digest: checkedDigest(options.digest),
     baseUrl: checkedBaseUrl(options.baseUrl ?? DEFAULT_BASE_URL),
@@ -146,6 +154,12 @@ export function resolveOptions(options: AliKassaOptions): ResolvedOptions {
       sweepIntervalMs: positive('worker.sweepIntervalMs', options.worker?.sweepIntervalMs ?? 5_000),
     },
   };
+}
+
+/** It stands in rows, names of jobs and attributes of metrics. */
+function checkedInstance(name: string): string {
+  if (typeof name === 'string' && /^[a-z0-9_-]{1,32}$/.test(name)) return name;
+  throw new ConfigurationError('name', 'an instance is named by 1 to 32 of a-z, 0-9, "_" and "-"');
 }
 
 /** Anything but a boolean could mean its opposite: the text "false" is true. */

@@ -21,7 +21,7 @@ export {
   StateConflictError,
   UnencodableError,
 } from './alikassa.errors.js';
-export { OnPayoutStatus } from './handlers/on.payout.status.js';
+export { OnPayoutStatus, type PayoutStatusFilter } from './handlers/on.payout.status.js';
 export { AliKassaNotification } from './notifications/notification.entity.js';
 export { AccountPause, type PauseReason } from './payouts/account.pause.js';
 export { PayoutDelivery } from './payouts/delivery.entity.js';
@@ -41,6 +41,7 @@ export { RequireScope, type PayoutScope } from './payouts/payout.scopes.js';
 export { PayoutOverview, type Overview } from './payouts/payout.overview.js';
 export { PayoutService, type Caller, type CreateOptions, type PayoutPage } from './payouts/payout.service.js';
 export { isFinal, PAYOUT_STATUSES, type PayoutStatus } from './payouts/payout.status.js';
+export { getAliKassaToken, getPayoutServiceToken, InjectPayoutService } from './payouts/payout.tokens.js';
 export {
   RecipientRotation,
   type KeyUse,

@@ -2,12 +2,13 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner, Reflector } from '@nestjs/core';
 import { ConfigurationError } from '../alikassa.errors.js';
 import type { HandlerRegistry, PayoutStatusHandler } from '../payouts/handler.registry.js';
-import { PAYOUT_STATUSES, type PayoutStatus } from '../payouts/payout.status.js';
-import { ON_PAYOUT_STATUS } from './on.payout.status.js';
+import { instancesIn, type PayoutInstance } from '../payouts/payout.instance.js';
+import { PAYOUT_STATUSES } from '../payouts/payout.status.js';
+import { ON_PAYOUT_STATUS, type PayoutStatusSubscription } from './on.payout.status.js';
 
 type Methods = Record<string, PayoutStatusHandler>;
 
-/** Finds the host's handlers when the application starts. */
+/** Finds the host's handlers of an instance when the application starts. */
 @Injectable()
 export class HandlerDiscovery implements OnModuleInit {
   constructor(
@@ -15,10 +16,12 @@ export class HandlerDiscovery implements OnModuleInit {
     private readonly scanner: MetadataScanner,
     private readonly reflector: Reflector,
     private readonly registry: HandlerRegistry,
+    private readonly own: PayoutInstance,
   ) {}
 
   /** @throws ConfigurationError for a handler that could not be called. */
   onModuleInit(): void {
+    const known = instancesIn(this.discovery).map(({ name }) => name);
     // One instance may stand under several tokens; its handlers are registered once.
     const seen = new Set<object>();
     for (const { metatype, instance, isDependencyTreeStatic } of this.discovery.getProviders().map(describe)) {
@@ -26,29 +29,40 @@ export class HandlerDiscovery implements OnModuleInit {
       if (!prototype || (instance && seen.has(instance))) continue;
       if (instance) seen.add(instance);
       for (const method of this.scanner.getAllMethodNames(prototype)) {
-        const statuses = this.statusesOf(prototype, method);
-        if (!statuses) continue;
+        const subscriptions = this.subscriptionsOf(prototype, method);
+        if (!subscriptions) continue;
         const name = `${prototype.constructor.name}.${method}`;
+        subscriptions.forEach((one) => refuseUnknown(one, known));
         if (!instance || !isDependencyTreeStatic) {
           throw new ConfigurationError(
             '@OnPayoutStatus',
             `${name} is on a request-scoped provider; make it a singleton`,
           );
         }
-        this.registry.add(name, statuses, (change) => (instance as Methods)[method]?.(change));
+        const statuses = subscriptions
+          .filter((one) => one.instance === undefined || one.instance === this.own.name)
+          .flatMap((one) => one.statuses);
+        if (statuses.length > 0) this.registry.add(name, statuses, (change) => (instance as Methods)[method]?.(change));
       }
     }
   }
 
-  private statusesOf(prototype: object, method: string): PayoutStatus[] | undefined {
+  private subscriptionsOf(prototype: object, method: string): PayoutStatusSubscription[] | undefined {
     const handler: unknown = (prototype as Record<string, unknown>)[method];
-    const statuses =
-      typeof handler === 'function' ? this.reflector.get<PayoutStatus[]>(ON_PAYOUT_STATUS, handler) : undefined;
-    const unknown = statuses?.find((status) => !PAYOUT_STATUSES.includes(status));
-    if (unknown !== undefined) {
-      throw new ConfigurationError('@OnPayoutStatus', `"${unknown}" is no status; use ${PAYOUT_STATUSES.join(', ')}`);
-    }
-    return statuses;
+    return typeof handler === 'function'
+      ? this.reflector.get<PayoutStatusSubscription[]>(ON_PAYOUT_STATUS, handler)
+      : undefined;
+  }
+}
+
+/** @throws ConfigurationError for what would never be called. */
+function refuseUnknown({ statuses, instance }: PayoutStatusSubscription, known: readonly string[]): void {
+  const status = statuses.find((one) => !PAYOUT_STATUSES.includes(one));
+  if (status !== undefined) {
+    throw new ConfigurationError('@OnPayoutStatus', `"${status}" is no status; use ${PAYOUT_STATUSES.join(', ')}`);
+  }
+  if (instance !== undefined && !known.includes(instance)) {
+    throw new ConfigurationError('@OnPayoutStatus', `"${instance}" is no instance; there is ${known.join(', ')}`);
   }
 }
 

@@ -18,7 +18,7 @@ export interface Instruments {
   handler: Histogram;
   /** One RSA operation, with its wait for the thread pool: operation. */
   signature: Histogram;
-  /** Notifications by what became of them: result. */
+  /** Notifications by what became of them: instance, result. */
   notifications: Counter;
   /** Payouts that have ended: account, service, status. */
   settled: Counter;

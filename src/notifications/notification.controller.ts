@@ -10,6 +10,7 @@ import {
   type Type,
 } from '@nestjs/common';
 import { AliKassaErrorFilter } from '../payouts/error.filter.js';
+import { mounted } from '../payouts/mounted.controllers.js';
 import { NotificationGate, queryOf } from './notification.gate.js';
 import { NotificationService } from './notification.service.js';
 
@@ -20,6 +21,8 @@ interface RequestLike {
   method: string;
   body?: unknown;
   rawBody?: Buffer;
+  /** Node's own request, where the framework's is another object. */
+  raw?: object;
 }
 
 /**
@@ -50,18 +53,20 @@ export class NotificationController {
     return this.receive(request, formOf(request));
   }
 
-  private async receive({ originalUrl, url }: RequestLike, rawQuery: string): Promise<{ status: 'ok' }> {
+  private async receive(request: RequestLike, rawQuery: string): Promise<{ status: 'ok' }> {
+    const { originalUrl, url, raw = request } = request;
     this.gate.learn(originalUrl ?? url);
-    await this.notifications.receive(rawQuery);
+    await this.notifications.receive(rawQuery, this.gate.fieldsOf(raw, rawQuery));
     return { status: 'ok' };
   }
 }
 
-/** The controller under the host's prefix. */
-export function mountNotificationController(prefix: string): Type<NotificationController> {
+/** The controller of an instance under the host's prefix. */
+export function mountNotificationController(prefix: string, instance?: string): Type<NotificationController> {
   @Controller(prefix)
   class MountedNotificationController extends NotificationController {}
-  return MountedNotificationController;
+  const parts = [NotificationService, NotificationGate];
+  return mounted(MountedNotificationController, NotificationController, parts, instance);
 }
 
 /**

@@ -6,7 +6,11 @@ export class AliKassaNotification {
   @PrimaryGeneratedColumn({ type: 'bigint' })
   id!: string;
 
-  /** SHA-256 of the signed content; unique, so that a redelivery only counts. */
+  /** Name of the module's instance whose endpoint it came to. */
+  @Column({ type: 'varchar', length: 32 })
+  instance!: string;
+
+  /** SHA-256 of the signed content; unique within the instance, so that a redelivery only counts. */
   @Column({ type: 'bytea', select: false })
   digest!: Buffer;
 

@@ -1,45 +1,62 @@
 import { createHash } from 'node:crypto';
 import type { DataSource } from 'typeorm';
-import { mappedDatabaseError } from '../payouts/database.errors.js';
+import type { ResolvedOptions } from '../alikassa.options.js';
+import { mapped } from '../payouts/database.errors.js';
+import { bindTo, type Bind } from '../payouts/database.statements.js';
 import { tablePath } from '../payouts/database.tables.js';
 import type { NotificationFields } from '../provider/provider.types.js';
+import { ParallelLimit } from './parallel.limit.js';
 
 /** What became of a notification. */
 export type NotificationResult = 'settled' | 'hinted' | 'unchanged' | 'unmatched' | 'ignored';
 
-/** Keeps every distinct notification once; a redelivery only counts. */
+/** Of the database's connections: those who replay what changes nothing leave the others to the payouts. */
+const AT_ONCE = 3;
+
+/** Keeps every distinct notification of an instance once; a redelivery only counts. */
 export class NotificationInbox {
-  constructor(private readonly dataSource: DataSource) {}
+  private readonly limit = new ParallelLimit(AT_ONCE, Infinity);
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly options: Pick<ResolvedOptions, 'instance'>,
+  ) {}
 
   /** What has become of it; undefined where it never came. @throws DatabaseUnavailableError */
   async resultOf(fields: NotificationFields): Promise<string | undefined> {
     const table = tablePath(this.dataSource, 'alikassa_notifications');
-    try {
-      const rows: { result: string }[] = await this.dataSource.query(`SELECT result FROM ${table} WHERE digest = $1`, [
-        digestOf(fields),
-      ]);
-      return rows[0]?.result;
-    } catch (error) {
-      throw mappedDatabaseError(error);
-    }
+    const sql = `SELECT result FROM ${table} WHERE instance = $1 AND digest = $2`;
+    const [row] = await this.query<{ result: string }>(sql, [this.options.instance, digestOf(fields)]);
+    return row?.result;
   }
 
   /** @throws DatabaseUnavailableError */
   async record(fields: NotificationFields, result: NotificationResult): Promise<void> {
-    const table = tablePath(this.dataSource, 'alikassa_notifications');
-    try {
-      await this.dataSource.query(
-        `INSERT INTO ${table} AS inbox (digest, type, order_id, provider_id, payment_status, account, result)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
-         ON CONFLICT (digest) DO UPDATE SET
-           received_count = inbox.received_count + 1,
-           last_received_at = clock_timestamp(),
-           result = CASE excluded.result WHEN 'unchanged' THEN inbox.result ELSE excluded.result END`,
-        [digestOf(fields), fields.type, fields.order_id, fields.id, fields.payment_status, fields.account, result],
-      );
-    } catch (error) {
-      throw mappedDatabaseError(error);
-    }
+    const params: unknown[] = [];
+    const sql = this.recordSql(fields, result, bindTo(params), '(SELECT) AS one');
+    await this.query(sql, params);
+  }
+
+  /**
+   * The statement that records it, to stand within another one.
+   * @param source SQL to select from: it is recorded if that has a row.
+   */
+  recordSql(fields: NotificationFields, result: NotificationResult, bind: Bind, source: string): string {
+    const { type, order_id, id, payment_status, account } = fields;
+    const values = [digestOf(fields), type, order_id, id, payment_status, account, result, this.options.instance];
+    const types = ['bytea', 'text', 'text', 'bigint', 'text', 'text', 'text', 'text'];
+    const list = values.map((value, index) => bind(value, types[index]!));
+    return `INSERT INTO ${tablePath(this.dataSource, 'alikassa_notifications')} AS inbox
+        (digest, type, order_id, provider_id, payment_status, account, result, instance)
+      SELECT ${list.join(', ')} FROM ${source}
+      ON CONFLICT (instance, digest) DO UPDATE SET
+        received_count = inbox.received_count + 1,
+        last_received_at = clock_timestamp(),
+        result = CASE excluded.result WHEN 'unchanged' THEN inbox.result ELSE excluded.result END`;
+  }
+
+  private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
+    return this.limit.run(() => mapped(this.dataSource.query<T[]>(sql, params)));
   }
 }
 

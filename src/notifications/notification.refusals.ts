@@ -18,9 +18,15 @@ export class NotificationRefusals {
   private logged = { ...this.counts };
   private quiet?: NodeJS.Timeout;
 
+  /** @param instance whose notifications they are. */
+  constructor(private readonly instance: string) {}
+
   count(reason: RefusalReason): void {
     this.counts[reason] += 1;
-    instruments().notifications.add(1, { 'alikassa.notification.result': reason });
+    instruments().notifications.add(1, {
+      'alikassa.instance': this.instance,
+      'alikassa.notification.result': reason,
+    });
     if (!this.quiet) this.log();
   }
 

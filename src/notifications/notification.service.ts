@@ -12,8 +12,8 @@ import { ParallelLimit } from './parallel.limit.js';
 
 /** What the framework takes for one request, roughly: a refusal that gets this far has cost as much. */
 const FRAMEWORK_MS = 0.3;
-/** Genuine ones at once: half of what pg's pool holds by default, whoever replays them. More wait. */
-const AT_ONCE = 5;
+/** Genuine ones at once, whoever replays them; what they read and change is put together. More wait. */
+const AT_ONCE = 32;
 const MAY_WAIT = 256;
 const AMOUNT = /^[0-9]{1,20}(?:\.[0-9]{1,10})?$/;
 
@@ -32,11 +32,12 @@ export class NotificationService {
 
   /**
    * @param rawQuery the query (or form) as it came, undecoded.
+   * @param verified what it says, where that is known already.
    * @throws SignatureInvalidError before anything reaches the database; OverloadedError, DatabaseUnavailableError, so that
    * the provider repeats.
    */
-  async receive(rawQuery: string): Promise<void> {
-    const fields = this.verifier.verify(rawQuery, FRAMEWORK_MS);
+  async receive(rawQuery: string, verified?: NotificationFields): Promise<void> {
+    const fields = verified ?? this.verifier.verify(rawQuery, FRAMEWORK_MS);
     if (this.limit.isFull) throw this.verifier.overloaded();
     await traced('alikassa.notification', { kind: SpanKind.CONSUMER }, () => this.limit.run(() => this.take(fields)));
   }
@@ -44,9 +45,12 @@ export class NotificationService {
   private async take(fields: NotificationFields): Promise<void> {
     const result = await this.settle(fields);
     annotate({ 'alikassa.notification.result': result });
-    // Kept after it was settled: if this write fails, the provider's repeat finds the payout settled and is kept then.
-    await this.inbox.record(fields, result);
-    instruments().notifications.add(1, { 'alikassa.notification.result': result });
+    // What has changed a payout was kept with the change.
+    if (result !== 'settled' && result !== 'hinted') await this.inbox.record(fields, result);
+    instruments().notifications.add(1, {
+      'alikassa.instance': this.options.instance,
+      'alikassa.notification.result': result,
+    });
     this.logger.debug(`Notification of order ${JSON.stringify(fields.order_id)}: ${fields.payment_status}, ${result}`);
   }
 
@@ -54,8 +58,9 @@ export class NotificationService {
     const facts = factsOf(fields);
     // The same key signs notifications of payments: those must not touch a payout (PROVIDER.md, "Notifications").
     if (fields.type !== 'payout' || !facts) return 'ignored';
-    const payout = await this.store.findByOrder(fields.order_id);
-    if (!payout || !this.options.accounts.some(({ uuid }) => uuid === fields.account.toLowerCase())) return 'unmatched';
+    const known = await this.store.findByOrder(fields.order_id);
+    if (!known || !this.options.accounts.some(({ uuid }) => uuid === fields.account.toLowerCase())) return 'unmatched';
+    const { payout } = known;
     annotate({
       'alikassa.payout.id': payout.id,
       'alikassa.account': payout.account,
@@ -64,9 +69,13 @@ export class NotificationService {
     const { confirmNotifications } = this.options;
     // A hint is good for one status call: whoever replays it asks the provider nothing more.
     if (confirmNotifications && (await this.inbox.resultOf(fields)) === 'hinted') return 'unchanged';
-    const { changed } = await this.store.settle(payout.id, { type: 'notification', facts });
-    if (!changed) return 'unchanged';
-    return confirmNotifications ? 'hinted' : 'settled';
+    const result = confirmNotifications ? 'hinted' : 'settled';
+    const { changed } = await this.store.settle(
+      payout.id,
+      { type: 'notification', facts },
+      { known, alongside: (bind, source) => this.inbox.recordSql(fields, result, bind, source) },
+    );
+    return changed ? result : 'unchanged';
   }
 }
 

@@ -18,14 +18,16 @@ let isDescribed = false;
 /**
  * Describes the module's endpoints and DTOs to `@nestjs/swagger`, which must be installed. Call it once before
  * `SwaggerModule.createDocument()`: the host's document then holds them whole, with fields, limits, examples and errors.
- * Further calls change nothing.
+ * The tags and operation ids of a named instance end with `_` and its name. Further calls change nothing.
  */
 export function describeAliKassa({ security = 'bearer' }: DescribeOptions = {}): void {
-  if (isDescribed) return;
-  isDescribed = true;
-  describeRequests();
-  describeAnswers();
-  describeErrors();
+  if (!isDescribed) {
+    isDescribed = true;
+    describeRequests();
+    describeAnswers();
+    describeErrors();
+  }
+  // An instance of the module may have come meanwhile.
   describePayoutEndpoints(security);
   describeNotificationEndpoints();
 }

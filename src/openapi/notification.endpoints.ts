@@ -9,7 +9,7 @@ import {
 } from '@nestjs/swagger';
 import { NotificationController } from '../notifications/notification.controller.js';
 import { NotificationAckDto } from './answer.schemas.js';
-import { describeEndpoints } from './describe.js';
+import { describeEndpoints, undescribed, type Described } from './describe.js';
 import { errorResponses } from './error.responses.js';
 
 const DECIMAL = { type: 'string', example: '500.00' };
@@ -43,17 +43,22 @@ const COMMON = [
   ),
 ];
 
-const operation = (operationId: string, summary: string) =>
-  ApiOperation({
-    operationId,
-    summary,
-    description: 'For the provider. A notification carries its own signature, so no token is needed.',
-    security: [],
-  });
-
 export function describeNotificationEndpoints(): void {
-  ApiTags('notifications')(NotificationController);
-  describeEndpoints(NotificationController, {
+  for (const controller of undescribed(NotificationController)) {
+    ApiTags(controller.named('notifications'))(controller.type);
+    describeController(controller);
+  }
+}
+
+function describeController({ type, named }: Described<NotificationController>): void {
+  const operation = (name: string, summary: string) =>
+    ApiOperation({
+      operationId: named(name),
+      summary,
+      description: 'For the provider. A notification carries its own signature, so no token is needed.',
+      security: [],
+    });
+  describeEndpoints(type, {
     head: [ApiExcludeEndpoint()],
     get: [operation('receiveNotification', 'Receive a notification'), ...QUERY, ...COMMON],
     post: [

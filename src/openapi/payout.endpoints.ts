@@ -2,7 +2,7 @@ import { ApiHeader, ApiOperation, ApiParam, ApiQuery, ApiResponse, ApiSecurity, 
 import { PayoutController } from '../payouts/payout.controller.js';
 import { PayoutDto } from '../payouts/payout.dto.js';
 import { PayoutAccountDto, PayoutBalanceDto, PayoutEventsDto, PayoutPageDto } from './answer.schemas.js';
-import { describeEndpoints } from './describe.js';
+import { describeEndpoints, undescribed, type Described } from './describe.js';
 import { errorResponses, GUARDED, WITH_BODY } from './error.responses.js';
 
 const ID = ApiParam({ name: 'id', description: 'Id of the payout.', schema: { type: 'string', format: 'uuid' } });
@@ -13,15 +13,21 @@ const ACCOUNT = ApiQuery({
   schema: { type: 'string', format: 'uuid' },
 });
 
-const operation = (operationId: string, summary: string, scope: string) =>
-  ApiOperation({ operationId, summary, description: `Needs the scope \`${scope}\`.` });
 const ok = (description: string, type: new () => object) => ApiResponse({ status: 200, description, type });
 
 /** @param security name of the host's security scheme; false: none is named. */
 export function describePayoutEndpoints(security: string | false): void {
-  ApiTags('payouts')(PayoutController);
-  if (security !== false) ApiSecurity(security)(PayoutController);
-  describeEndpoints(PayoutController, {
+  for (const controller of undescribed(PayoutController)) {
+    ApiTags(controller.named('payouts'))(controller.type);
+    if (security !== false) ApiSecurity(security)(controller.type);
+    describeController(controller);
+  }
+}
+
+function describeController({ type, named }: Described<PayoutController>): void {
+  const operation = (name: string, summary: string, scope: string) =>
+    ApiOperation({ operationId: named(name), summary, description: `Needs the scope \`${scope}\`.` });
+  describeEndpoints(type, {
     create: [
       operation('createPayout', 'Accept a payout; idempotent by its order_id', 'payouts:create'),
       ApiHeader({

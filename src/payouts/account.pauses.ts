@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 import type { PauseChange, PauseReason } from './account.pause.js';
-import { mappedDatabaseError } from './database.errors.js';
+import { mapped } from './database.errors.js';
+import { bindTo, type Bind } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 
 /** A pause doubles up to so many times its first length. */
@@ -21,12 +22,12 @@ export class AccountPauses {
 
   /** @throws DatabaseUnavailableError */
   async current(account: string): Promise<StandingPause | null> {
-    const [pause] = await this.query<{ reason: PauseReason; remaining_ms: number }>(
-      `SELECT reason, ceil(extract(epoch FROM paused_until - clock_timestamp()) * 1000)::int AS remaining_ms
-       FROM ${pausesTable(this.dataSource)} WHERE account = $1`,
+    const { columns, read } = standingPauseSql('pause');
+    const [row] = await this.query<Record<string, unknown>>(
+      `SELECT ${columns} FROM ${pausesTable(this.dataSource)} AS pause WHERE account = $1`,
       [account],
     );
-    return pause ? { reason: pause.reason, remainingMs: pause.remaining_ms } : null;
+    return row ? read(row) : null;
   }
 
   /**
@@ -47,16 +48,14 @@ export class AccountPauses {
 
   /** Begins a pause, or lengthens it. */
   async apply(account: string, change: PauseChange): Promise<void> {
-    const params: unknown[] = [account];
-    await this.query(pauseSql(pausesTable(this.dataSource), change, 'SELECT $1::uuid AS account', params), params);
+    const params: unknown[] = [];
+    const bind = bindTo(params);
+    const changed = `(SELECT ${bind(account, 'uuid')} AS account) AS changed`;
+    await this.query(pauseSql(pausesTable(this.dataSource), change, changed, bind), params);
   }
 
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
-    try {
-      return await this.dataSource.query<T[]>(sql, params);
-    } catch (error) {
-      throw mappedDatabaseError(error);
-    }
+    return mapped(this.dataSource.query<T[]>(sql, params));
   }
 }
 
@@ -65,25 +64,41 @@ export function pausesTable(dataSource: DataSource): string {
 }
 
 /**
- * The statement that makes a change, to stand alone or within the one that writes the payout.
- * @param accounts SQL that selects `account`.
- * @param params get the change's values added.
+ * What to select of a pause, alone or beside what it holds up, and how to read it.
+ * @param alias of the pauses' table.
  */
-export function pauseSql(table: string, change: PauseChange, accounts: string, params: unknown[]): string {
+export function standingPauseSql(alias: string): {
+  columns: string;
+  read: (row: Readonly<Record<string, unknown>>) => StandingPause | null;
+} {
+  return {
+    columns: `${alias}.reason AS pause_reason,
+      ceil(extract(epoch FROM ${alias}.paused_until - clock_timestamp()) * 1000)::int AS pause_ms`,
+    read: ({ pause_reason: reason, pause_ms: remainingMs }) =>
+      reason === null ? null : { reason: reason as PauseReason, remainingMs: remainingMs as number },
+  };
+}
+
+/**
+ * The statement that makes a change, to stand alone or within the one that writes the payout.
+ * @param changed SQL to select from: `changed.account` is the account.
+ */
+export function pauseSql(table: string, change: PauseChange, changed: string, bind: Bind): string {
   if (change.to === 'lifted') {
-    params.push(change.claimedAt);
-    return `DELETE FROM ${table} WHERE account IN (${accounts}) AND since < $${params.length}`;
+    return `DELETE FROM ${table} AS pause USING ${changed}
+      WHERE pause.account = changed.account AND pause.since < ${bind(change.claimedAt, 'timestamptz')}`;
   }
   const factor = change.isExact ? '1' : `least(${MAX_FACTOR}, 2 ^ (pause.failures - 1 + pause.is_probing::int))`;
-  params.push(change.reason, change.forMs);
-  const [reason, ms] = [`$${params.length - 1}`, `$${params.length} * interval '1 ms'`];
+  const reason = bind(change.reason, 'text');
+  const pausedUntil = `now.at + ${bind(change.forMs, 'float8')} * interval '1 ms'`;
   return `INSERT INTO ${table} AS pause (account, reason, since, paused_until)
-     SELECT account, ${reason}, clock_timestamp(), clock_timestamp() + ${ms} FROM (${accounts}) AS one
+     SELECT changed.account, ${reason}, now.at, ${pausedUntil} FROM ${changed}, (SELECT clock_timestamp() AS at) AS now
      ON CONFLICT (account) DO UPDATE SET
        reason = excluded.reason,
        since = excluded.since,
        failures = pause.failures + pause.is_probing::int,
        is_probing = false,
        paused_until = greatest(
-         CASE WHEN NOT pause.is_probing THEN pause.paused_until END, clock_timestamp() + ${ms} * ${factor})`;
+         CASE WHEN NOT pause.is_probing THEN pause.paused_until END,
+         excluded.since + (excluded.paused_until - excluded.since) * ${factor})`;
 }

@@ -6,6 +6,8 @@ import { AliKassaError, DatabaseUnavailableError } from '../alikassa.errors.js';
  * timeout), 25006 (a standby: the primary is another server now), 55P03 (lock timeout), 57014 (statement timeout).
  */
 const TRANSIENT_STATE = /^(?:08|40|53|57P0|25P03|25P04|25006|55P03|57014)/;
+/** Classes of what ends or refuses the session itself. */
+const LOST_SESSION = /^(?:08|25|28|3D|53|57P)/;
 const TRANSIENT_NETWORK = /^(?:ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_AGAIN)/;
 /** Of pg, pg-pool and TypeORM, which give no code. */
 const TRANSIENT_TEXT =
@@ -15,6 +17,12 @@ const TRANSIENT_TEXT =
 export function isTransientDatabaseError(error: unknown): boolean {
   const { code, message } = describe(error);
   return TRANSIENT_STATE.test(code) || TRANSIENT_NETWORK.test(code) || TRANSIENT_TEXT.test(message);
+}
+
+/** Whether the database has refused the statement and kept the session: without what it refused, the rest may pass. */
+export function isRefusedStatement(error: unknown): boolean {
+  const { code } = describe(error);
+  return /^[0-9P][0-9A-Z]{4}$/.test(code) && !LOST_SESSION.test(code);
 }
 
 /** Whether the error is the database's, the driver's or TypeORM's about a statement or a connection. */
@@ -32,6 +40,13 @@ export function mappedDatabaseError(error: unknown): Error {
   return new DatabaseUnavailableError(
     `The database did not complete the statement (${code || 'no code'}); repeat the call, it is idempotent.`,
   );
+}
+
+/** The work, with whatever the database says against it as an error of ours. @throws DatabaseUnavailableError */
+export async function mapped<T>(work: Promise<T>): Promise<T> {
+  return work.catch((error: unknown) => {
+    throw mappedDatabaseError(error);
+  });
 }
 
 function describe(error: unknown): { code: string; message: string } {

@@ -9,6 +9,10 @@ export class PayoutDelivery {
   @PrimaryColumn({ type: 'varchar', length: 200 })
   handler!: string;
 
+  /** Name of the module's instance that owes the call. */
+  @Column({ type: 'varchar', length: 32 })
+  instance!: string;
+
   /** Raised by every call: the fencing token of the call that runs. */
   @Column({ type: 'integer' })
   attempt!: number;

@@ -1,8 +1,19 @@
 import type { DataSource } from 'typeorm';
-import { mappedDatabaseError } from './database.errors.js';
+import type { ResolvedOptions } from '../alikassa.options.js';
+import { mapped } from './database.errors.js';
+import { bindTo } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import { PayoutEvent } from './payout.entity.js';
-import { addDeliveryJobSql, addMissingJobsSql, DELIVER_TASK, type DeliveryJob, type Overdue } from './payout.queue.js';
+import {
+  activeTraceSql,
+  addJobsSql,
+  addMissingJobsSql,
+  deliveryJobSql,
+  jobQueueOf,
+  type DeliveryJob,
+  type JobQueue,
+  type Overdue,
+} from './payout.queue.js';
 
 /** A delivery that was taken for one call. */
 export interface TakenDelivery {
@@ -10,21 +21,25 @@ export interface TakenDelivery {
   event: PayoutEvent;
 }
 
-/** The calls of the host's handlers that are owed. A call is taken under a lease, as a payout is. */
+/** The calls of the host's handlers that an instance owes. A call is taken under a lease, as a payout is. */
 export class DeliveryStore {
+  private readonly queue: JobQueue;
+
   constructor(
     private readonly dataSource: DataSource,
-    private readonly schema: string,
-  ) {}
+    private readonly options: Pick<ResolvedOptions, 'instance' | 'worker'>,
+  ) {
+    this.queue = jobQueueOf(options);
+  }
 
   /** @returns null where it is done, not due yet, or being called elsewhere. */
   async take({ eventId, handler }: DeliveryJob, leaseMs: number): Promise<TakenDelivery | null> {
     const [taken] = await this.query<{ attempt: number }>(
       `WITH taken AS (
          UPDATE ${this.table} SET attempt = attempt + 1, due_at = clock_timestamp() + $3 * interval '1 ms'
-         WHERE event_id = $1 AND handler = $2 AND due_at <= clock_timestamp() RETURNING attempt
+         WHERE event_id = $1 AND handler = $2 AND instance = $4 AND due_at <= clock_timestamp() RETURNING attempt
        ) SELECT attempt FROM taken`,
-      [eventId, handler, leaseMs],
+      [eventId, handler, leaseMs, this.options.instance],
     );
     const event = taken && (await this.dataSource.getRepository(PayoutEvent).findOneBy({ id: eventId }));
     return event ? { attempt: taken.attempt, event } : null;
@@ -51,39 +66,69 @@ export class DeliveryStore {
   /** The handler has failed: it is called again later, by a job written together with that. */
   async postpone({ eventId, handler }: DeliveryJob, attempt: number, afterMs: number): Promise<void> {
     const params: unknown[] = [eventId, handler, attempt, afterMs];
-    const job = { eventId: 'event_id', handler: 'handler', runAt: 'due_at', params };
+    const job = {
+      eventId: 'event_id',
+      handler: 'handler',
+      runAt: 'due_at',
+      traceparent: activeTraceSql(bindTo(params)),
+    };
     await this.query(
       `WITH postponed AS (
          UPDATE ${this.table} SET due_at = clock_timestamp() + $4 * interval '1 ms'
          WHERE event_id = $1 AND handler = $2 AND attempt = $3 RETURNING event_id, handler, due_at
-       ) SELECT ${addDeliveryJobSql(this.schema, job)} FROM postponed`,
+       ) SELECT ${addJobsSql(this.dataSource, this.queue, `ARRAY[${deliveryJobSql(this.queue, job)}]`)} FROM postponed`,
       params,
     );
   }
 
   /** Adds the jobs of overdue calls that have none. @returns how many. */
   async requeueOverdue({ overdueMs, limit, runMs }: Overdue): Promise<number> {
-    const rows = await this.query(
-      addMissingJobsSql({
-        schema: this.schema,
-        overdue: `SELECT event_id, handler, due_at, '${DELIVER_TASK}:' || event_id || ':' || handler AS job_key
-          FROM ${this.table}`,
-        addJob: addDeliveryJobSql(this.schema, { eventId: 'event_id', handler: 'handler', runAt: 'now()' }),
+    const [row] = await this.query<{ added: number }>(
+      addMissingJobsSql(this.dataSource, this.queue, {
+        overdue: `SELECT event_id, handler, due_at, '${this.queue.tasks.deliver}:' || event_id || ':' || handler AS job_key
+          FROM ${this.table} WHERE instance = $4`,
+        job: deliveryJobSql(this.queue, { eventId: 'event_id', handler: 'handler', runAt: 'now()' }),
       }),
-      [overdueMs, limit, runMs],
+      [overdueMs, limit, runMs, this.options.instance],
     );
-    return rows.length;
+    return row?.added ?? 0;
   }
 
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
-    try {
-      return await this.dataSource.query<T[]>(sql, params);
-    } catch (error) {
-      throw mappedDatabaseError(error);
-    }
+    return mapped(this.dataSource.query<T[]>(sql, params));
   }
 
   private get table(): string {
     return tablePath(this.dataSource, 'alikassa_deliveries');
   }
+}
+
+/** SQL expressions of what the calls are made of, of `wanted`. */
+interface Calls {
+  /** A jsonb list of names. */
+  handlers: string;
+  instance: string;
+  traceparent: string | undefined;
+}
+
+/**
+ * Calls of the host's handlers that are owed for the events in `history` (`id`, `payout_id`) of the payouts in `wanted`.
+ * @returns the table expression that writes them, and what to select for their jobs.
+ */
+export function deliveriesSql(
+  dataSource: DataSource,
+  queue: JobQueue,
+  { handlers, instance, traceparent }: Calls,
+): { table: string; jobs: string } {
+  const job = deliveryJobSql(queue, { eventId: 'event_id', handler: 'handler', runAt: 'due_at', traceparent });
+  return {
+    table: `, deliveries AS (
+         INSERT INTO ${tablePath(dataSource, 'alikassa_deliveries')} (event_id, handler, instance)
+         SELECT history.id, handler, ${instance} FROM history JOIN wanted ON wanted.id = payout_id,
+           jsonb_array_elements_text(${handlers}) AS handler
+         RETURNING event_id, handler, due_at
+       )`,
+    jobs: `, (SELECT ${addJobsSql(dataSource, queue, `array_agg(${job})`)} FROM deliveries
+           JOIN history ON history.id = event_id JOIN wanted ON wanted.id = payout_id) AS delivery_jobs`,
+  };
 }

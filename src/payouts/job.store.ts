@@ -1,22 +1,20 @@
 import type { DataSource } from 'typeorm';
-import { mappedDatabaseError } from './database.errors.js';
-import { unlockStaleJobsSql } from './payout.queue.js';
+import { mapped } from './database.errors.js';
+import { unlockStaleJobsSql, type JobQueue } from './payout.queue.js';
 
 /** The job engine's tables, as far as they need tidying. */
 export class JobStore {
   constructor(
     private readonly dataSource: DataSource,
-    private readonly schema: string,
+    private readonly queue: JobQueue,
   ) {}
 
   /**
-   * Frees the jobs of every engine that has held one for longer than any task takes: its process is dead, or was
+   * Frees the jobs of every engine of the instance that has held one for longer than any task takes: its process is dead, or was
    * stopped. Run twice they are harmless, since a job only triggers.
    * @throws DatabaseUnavailableError
    */
   async unlockHeldFor(ms: number): Promise<void> {
-    await this.dataSource.query(unlockStaleJobsSql(this.schema), [ms]).catch((error: unknown) => {
-      throw mappedDatabaseError(error);
-    });
+    await mapped(this.dataSource.query(unlockStaleJobsSql(this.queue), [ms]));
   }
 }

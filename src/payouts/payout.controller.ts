@@ -27,6 +27,7 @@ import {
   ResolvePayoutDto,
   SearchPayoutsDto,
 } from './payout.dto.js';
+import { mounted } from './mounted.controllers.js';
 import { RequireScope } from './payout.scopes.js';
 import { PayoutService, type Caller, type PayoutPage } from './payout.service.js';
 import { AMOUNT_MESSAGE } from './payout.validators.js';
@@ -151,12 +152,16 @@ export class PayoutController {
   }
 }
 
-/** The controller under the host's prefix, behind the host's guards: a class of its own, so that several can be mounted. */
-export function mountPayoutController(prefix: string, guards: Type<CanActivate>[]): Type<PayoutController> {
+/** The controller of an instance under the host's prefix, behind the host's guards. */
+export function mountPayoutController(
+  prefix: string,
+  guards: Type<CanActivate>[],
+  instance?: string,
+): Type<PayoutController> {
   @Controller(prefix)
   @UseGuards(...guards)
   class MountedPayoutController extends PayoutController {}
-  return MountedPayoutController;
+  return mounted(MountedPayoutController, PayoutController, [PayoutService], instance);
 }
 
 function pageDto({ data, nextCursor }: PayoutPage): PayoutPageDto {

@@ -15,7 +15,11 @@ export class Payout {
   @Column({ type: 'bigint', generated: 'identity', update: false })
   seq!: string;
 
-  /** The merchant's id; unique. */
+  /** Name of the module's instance that pays it; `default` where it was given none. */
+  @Column({ type: 'varchar', length: 32, update: false })
+  instance!: string;
+
+  /** The merchant's id; unique within the instance. */
   @Column({ name: 'order_id', type: 'varchar', length: 128, update: false })
   orderId!: string;
 

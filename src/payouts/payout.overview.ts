@@ -1,12 +1,12 @@
 import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
-import { mappedDatabaseError } from './database.errors.js';
+import { mapped } from './database.errors.js';
 import { tablePath } from './database.tables.js';
 import type { PayoutStatus } from './payout.status.js';
 
 export const OPEN_STATUSES = ['queued', 'sending', 'wait', 'unknown'] as const satisfies readonly PayoutStatus[];
 
-/** How the payouts stand, on every process together. Times are seconds by the database's clock. */
+/** How the payouts of an instance stand, on every process together. Times are seconds by the database's clock. */
 export interface Overview {
   /** Open payouts by account and status; every configured account has each status. */
   open: { account: string; status: (typeof OPEN_STATUSES)[number]; count: number }[];
@@ -28,7 +28,7 @@ export class PayoutOverview {
 
   constructor(
     private readonly dataSource: DataSource,
-    private readonly options: Pick<ResolvedOptions, 'accounts'>,
+    private readonly options: Pick<ResolvedOptions, 'accounts' | 'instance'>,
   ) {}
 
   /** @throws DatabaseUnavailableError */
@@ -42,24 +42,22 @@ export class PayoutOverview {
     const payouts = tablePath(this.dataSource, 'alikassa_payouts');
     const deliveries = tablePath(this.dataSource, 'alikassa_deliveries');
     const late = (table: string, where: string): string =>
-      `(SELECT greatest(0, extract(epoch FROM clock_timestamp() - min(due_at)))::float8 FROM ${table} ${where})`;
+      `(SELECT greatest(0, extract(epoch FROM clock_timestamp() - min(due_at)))::float8 FROM ${table} WHERE instance = $1${where})`;
     const list = (select: string): string =>
-      `(SELECT coalesce(json_agg(one), '[]') FROM (SELECT account, ${select} GROUP BY 1, 2) AS one)`;
+      `(SELECT coalesce(json_agg(one), '[]') FROM (SELECT account, ${select} AND instance = $1 GROUP BY 1, 2) AS one)`;
     // Each part by its own partial index: of final rows only those with attention are read.
-    const rows: Row[] = await this.dataSource
-      .query<Row[]>(
+    const [row] = await mapped(
+      this.dataSource.query<Row[]>(
         `SELECT
           ${list(`status, count(*)::int AS count FROM ${payouts} WHERE status IN (${OPEN})`)} AS open,
           ${list(`attention AS reason, count(*)::int AS count FROM ${payouts} WHERE attention IS NOT NULL`)} AS attention,
-          ${late(payouts, `WHERE status IN (${OPEN})`)} AS payouts,
+          ${late(payouts, ` AND status IN (${OPEN})`)} AS payouts,
           ${late(deliveries, '')} AS handlers,
           (SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM ${payouts}
-            WHERE status = 'unknown' ORDER BY seq LIMIT 1) AS unknown`,
-      )
-      .catch((error: unknown) => {
-        throw mappedDatabaseError(error);
-      });
-    const [row] = rows;
+            WHERE instance = $1 AND status = 'unknown' ORDER BY seq LIMIT 1) AS unknown`,
+        [this.options.instance],
+      ),
+    );
     const none = this.options.accounts
       .flatMap(({ uuid }) => OPEN_STATUSES.map((status) => ({ account: uuid, status, count: 0 })))
       .filter((zero) => !row?.open.some(({ account, status }) => account === zero.account && status === zero.status));

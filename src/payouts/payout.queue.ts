@@ -1,10 +1,32 @@
+import type { DataSource } from 'typeorm';
+import { DEFAULT_INSTANCE, type ResolvedOptions } from '../alikassa.options.js';
 import { activeTraceparent } from '../instrumentation/spans.js';
+import type { Bind } from './database.statements.js';
+import { functionPath } from './database.tables.js';
 
-/** Names and payloads of the jobs. Jobs only trigger: our own tables are the truth, so a job may come twice or late. */
-export const SUBMIT_TASK = 'alikassa_submit';
-export const CHECK_TASK = 'alikassa_check';
-export const DELIVER_TASK = 'alikassa_deliver';
-export const SWEEP_TASK = 'alikassa_sweep';
+/**
+ * Where an instance's jobs are, and what they are called. Jobs only trigger: our own tables are the truth, so a job may
+ * come twice or late.
+ */
+export interface JobQueue {
+  /** Of the engine. */
+  schema: string;
+  /** Names of its tasks, which no other instance takes. */
+  tasks: Readonly<Record<'submit' | 'check' | 'deliver' | 'sweep', string>>;
+}
+
+export function jobQueueOf({ instance, worker }: Pick<ResolvedOptions, 'instance' | 'worker'>): JobQueue {
+  const end = instance === DEFAULT_INSTANCE ? '' : `_${instance}`;
+  return {
+    schema: worker.schema,
+    tasks: {
+      submit: `alikassa_submit${end}`,
+      check: `alikassa_check${end}`,
+      deliver: `alikassa_deliver${end}`,
+      sweep: `alikassa_sweep${end}`,
+    },
+  };
+}
 
 interface TracedJob {
   /** The span that added the job; absent where nothing was traced. */
@@ -26,35 +48,57 @@ const MAX_ATTEMPTS = 5;
 
 export type PayoutTask = 'submit' | 'check';
 
-/**
- * SQL that adds a payout's job, as an expression to be selected within the statement that writes the payout, so that
- * both commit together. One key per payout and task: adding it again replaces it.
- * @param id, runAt SQL expressions of type uuid and timestamptz.
- * @param params get the active span's `traceparent` added where one is traced; without them the job starts a trace of its own.
- */
-export function addPayoutJobSql(
-  schema: string,
-  task: PayoutTask,
-  { id, runAt, params }: { id: string; runAt: string; params?: unknown[] },
-): string {
-  const name = task === 'submit' ? SUBMIT_TASK : CHECK_TASK;
-  const payload = `json_build_object('payoutId', ${id}${traceSql(params)})`;
-  return addJobSql(schema, name, payload, runAt, `'${name}:' || ${id}`);
+/** SQL expressions that a payout's job is made of. */
+interface PayoutJobParts {
+  /** Of type uuid. */
+  id: string;
+  /** Of type timestamptz. */
+  runAt: string;
+  /** Of type text: the span that the job belongs to. */
+  traceparent?: string;
 }
 
-/** As `addPayoutJobSql`, for the call of a handler. */
-export function addDeliveryJobSql(
-  schema: string,
-  { eventId, handler, runAt, params }: { eventId: string; handler: string; runAt: string; params?: unknown[] },
+/** As `PayoutJobParts`, of the call of a handler. */
+interface DeliveryJobParts {
+  /** Of type bigint. */
+  eventId: string;
+  handler: string;
+  runAt: string;
+  traceparent?: string;
+}
+
+/** SQL of one job, for `addJobsSql`. One key per payout and task: adding it again replaces it. */
+export function payoutJobSql(
+  { schema, tasks }: JobQueue,
+  task: PayoutTask,
+  { id, runAt, traceparent }: PayoutJobParts,
+): string {
+  const name = tasks[task];
+  return jobSql(schema, name, payloadSql(`'payoutId', ${id}`, traceparent), runAt, `'${name}:' || ${id}`);
+}
+
+/** SQL of one call of a handler, for `addJobsSql`. */
+export function deliveryJobSql(
+  { schema, tasks }: JobQueue,
+  { eventId, handler, runAt, traceparent }: DeliveryJobParts,
 ): string {
   // The id travels as text: it is a bigint.
-  const payload = `json_build_object('eventId', ${eventId}::text, 'handler', ${handler}${traceSql(params)})`;
-  return addJobSql(schema, DELIVER_TASK, payload, runAt, `'${DELIVER_TASK}:' || ${eventId} || ':' || ${handler}`);
+  const payload = payloadSql(`'eventId', ${eventId}::text, 'handler', ${handler}`, traceparent);
+  return jobSql(schema, tasks.deliver, payload, runAt, `'${tasks.deliver}:' || ${eventId} || ':' || ${handler}`);
+}
+
+/**
+ * SQL that adds jobs, as an expression to be selected within the statement that writes what they are for, so that both
+ * commit together; it says how many.
+ * @param jobs SQL of an array of them, not empty.
+ */
+export function addJobsSql(dataSource: DataSource, { schema }: JobQueue, jobs: string): string {
+  return `${functionPath(dataSource, 'alikassa_add_jobs')}('${schema}', ${jobs})`;
 }
 
 /** SQL that asks for a sweep; one at a time, whoever asks. */
-export function addSweepJobSql(schema: string): string {
-  return `SELECT "${schema}".add_job('${SWEEP_TASK}', '{}'::json, max_attempts := 1, job_key := '${SWEEP_TASK}')`;
+export function addSweepJobSql({ schema, tasks }: JobQueue): string {
+  return `SELECT "${schema}".add_job('${tasks.sweep}', '{}'::json, max_attempts := 1, job_key := '${tasks.sweep}')`;
 }
 
 /** What the sweep looks for. */
@@ -71,23 +115,24 @@ export interface Overdue {
  * Statement that adds the jobs of what is overdue and has none that will run soon: it was never written (a restored
  * backup), was used up, or is locked by a worker that may be dead. Adding a job again while it is locked gives exactly
  * one more run; one that merely waits its turn is left alone, so that a backlog keeps its order.
- * Its parameters are those of `Overdue`, in their order.
- * @param overdue SQL that selects `due_at`, `job_key` and what `addJob` names.
+ * Its parameters are those of `Overdue`, in their order; its one row says how many it has `added`, and there is none for 0.
+ * @param overdue SQL that selects `due_at`, `job_key` and what `job` names.
+ * @param job SQL of a job.
  */
-export function addMissingJobsSql({
-  schema,
-  overdue,
-  addJob,
-}: Readonly<Record<'schema' | 'overdue' | 'addJob', string>>): string {
+export function addMissingJobsSql(
+  dataSource: DataSource,
+  queue: JobQueue,
+  { overdue, job }: Readonly<Record<'overdue' | 'job', string>>,
+): string {
   return `WITH overdue AS (
       SELECT * FROM (${overdue}) AS candidate
       WHERE due_at < clock_timestamp() - $1 * interval '1 ms' AND NOT EXISTS (
-        SELECT 1 FROM "${schema}".jobs AS job
+        SELECT 1 FROM "${queue.schema}".jobs AS job
         WHERE job.key = candidate.job_key AND CASE WHEN job.locked_at IS NULL
           THEN job.attempts < job.max_attempts AND job.run_at <= clock_timestamp() + $1 * interval '1 ms'
           ELSE job.locked_at > clock_timestamp() - $3 * interval '1 ms' END)
       ORDER BY due_at LIMIT $2
-    ) SELECT ${addJob} FROM overdue`;
+    ) SELECT ${addJobsSql(dataSource, queue, `array_agg(${job} ORDER BY due_at)`)} AS added FROM overdue HAVING count(*) > 0`;
 }
 
 /** Statement that frees the jobs of engines that have ended; their ids are parameter $1, a text[]. */
@@ -95,20 +140,24 @@ export function unlockJobsSql(schema: string): string {
   return `SELECT "${schema}".force_unlock_workers($1)`;
 }
 
-/** Statement that frees the jobs of engines that have held one for more than $1 milliseconds. */
-export function unlockStaleJobsSql(schema: string): string {
+/** Statement that frees the jobs of the instance's engines that have held one for more than $1 milliseconds. */
+export function unlockStaleJobsSql({ schema, tasks }: JobQueue): string {
+  const own = Object.values(tasks).map((task) => `'${task}'`);
   return `SELECT "${schema}".force_unlock_workers(array_agg(DISTINCT locked_by))
-    FROM "${schema}".jobs WHERE locked_at < clock_timestamp() - $1 * interval '1 ms' HAVING count(*) > 0`;
+    FROM "${schema}".jobs WHERE locked_at < clock_timestamp() - $1 * interval '1 ms'
+      AND task_identifier IN (${own.join(', ')}) HAVING count(*) > 0`;
 }
 
-function traceSql(params: unknown[] | undefined): string {
-  const traceparent = params && activeTraceparent();
-  if (!traceparent) return '';
-  params.push(traceparent);
-  return `, 'traceparent', $${params.length}::text`;
+/** SQL of the active span for `traceparent`; undefined where nothing is traced. */
+export function activeTraceSql(bind: Bind): string | undefined {
+  const traceparent = activeTraceparent();
+  return traceparent && bind(traceparent, 'text');
 }
 
-function addJobSql(schema: string, task: string, payload: string, runAt: string, key: string): string {
-  return `"${schema}".add_job('${task}', ${payload}, run_at := ${runAt},
-    max_attempts := ${MAX_ATTEMPTS}, job_key := ${key})`;
+function payloadSql(members: string, traceparent: string | undefined): string {
+  return `json_build_object(${members}${traceparent ? `, 'traceparent', ${traceparent}` : ''})`;
+}
+
+function jobSql(schema: string, task: string, payload: string, runAt: string, key: string): string {
+  return `ROW('${task}', ${payload}, NULL, ${runAt}, ${MAX_ATTEMPTS}, ${key}, NULL, NULL)::"${schema}".job_spec`;
 }

@@ -4,6 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { SpanKind } from '@opentelemetry/api';
 import { In, type DataSource, type EntityManager, type FindOptionsWhere } from 'typeorm';
 import {
+  InvalidInputError,
   OrderConflictError,
   PayoutNotFoundError,
   ProviderUnavailableError,
@@ -15,9 +16,10 @@ import { phpJsonEncode } from '../provider/php-json.js';
 import type { AliKassaClient } from '../provider/provider.client.js';
 import type { AccountInfoAnswer, BalanceAnswer, ProviderOutcome } from '../provider/provider.types.js';
 import { maskNumber } from './card.number.js';
-import { mappedDatabaseError } from './database.errors.js';
+import { mapped } from './database.errors.js';
 import { ListPayoutsDto, ResolvePayoutDto, SearchPayoutsDto, type CreatePayoutDto } from './payout.dto.js';
 import { Payout, PayoutEvent } from './payout.entity.js';
+import type { PayoutIntake } from './payout.intake.js';
 import { decodeCursor, encodeCursor } from './payout.page.js';
 import { contentOf, providerRequest, twoDecimals } from './payout.request.js';
 import type { PayoutStore } from './payout.store.js';
@@ -31,7 +33,7 @@ export interface Caller {
 
 /** What else `create` takes. */
 export interface CreateOptions extends Caller {
-  /** The caller's transaction; without it, `create` makes one of its own. */
+  /** The caller's transaction, on the DataSource of the payouts; without it, `create` makes one of its own. */
   manager?: EntityManager;
 }
 
@@ -57,12 +59,13 @@ export class PayoutService {
     private readonly dataSource: DataSource,
     private readonly options: ResolvedOptions,
     private readonly store: PayoutStore,
+    private readonly intake: PayoutIntake,
     private readonly cipher: RecipientCipher,
     private readonly client: AliKassaClient,
   ) {}
 
   /**
-   * Accepts a payout: row, first event and job are written in one transaction; a worker then sends it. Idempotent by
+   * Accepts a payout: row, first event and job are written in one statement; a worker then sends it. Idempotent by
    * `order_id`: the same content again returns the existing payout.
    * @throws InvalidInputError, OrderConflictError, DatabaseUnavailableError
    */
@@ -81,7 +84,7 @@ export class PayoutService {
     const body = phpJsonEncode(providerRequest(dto, this.options.notificationUrl));
     const id = randomUUID();
     const { keyId, ciphertext } = this.cipher.seal(id, body);
-    const manager = options.manager ?? this.dataSource.manager;
+    const manager = this.managerOf(options);
     const row = {
       id,
       orderId: dto.order_id,
@@ -95,22 +98,41 @@ export class PayoutService {
       numberFingerprint: this.cipher.fingerprint(dto.number),
       contentFingerprint: this.cipher.fingerprint(content),
     };
-    const created = await this.store.insert(row, options.actor, manager);
-    const payout = await this.store.readSealed({ orderId: dto.order_id }, manager);
-    if (!payout)
-      throw new PayoutNotFoundError(`Payout of order ${dto.order_id} vanished while it was created; repeat.`);
-    if (!created && !this.cipher.fingerprint(content, payout.keyId).equals(payout.contentFingerprint)) {
-      throw new OrderConflictError(
-        `order_id "${dto.order_id}" belongs to payout ${payout.id} with other content; use a new order_id for a new payout.`,
-      );
-    }
+    const inserted = await this.intake.insert(row, options.actor, manager);
+    const payout = inserted ?? (await this.existing(dto.order_id, content, manager));
     annotate({
       'alikassa.payout.id': payout.id,
       'alikassa.account': payout.account,
       'alikassa.service': payout.service,
-      'alikassa.outcome': created ? 'created' : 'repeated',
+      'alikassa.outcome': inserted ? 'created' : 'repeated',
     });
-    return { payout: withoutSecrets(payout), created };
+    return { payout, created: inserted !== null };
+  }
+
+  /** The payout that has the order_id, if it is the same. @throws OrderConflictError */
+  private async existing(orderId: string, content: string, manager: EntityManager): Promise<Payout> {
+    const payout = await this.store.findSealed(orderId, manager);
+    if (!payout) throw new PayoutNotFoundError(`Payout of order ${orderId} vanished while it was created; repeat.`);
+    if (!this.cipher.fingerprint(content, payout.keyId).equals(payout.contentFingerprint)) {
+      throw new OrderConflictError(
+        `order_id "${orderId}" belongs to payout ${payout.id} with other content; use a new order_id for a new payout.`,
+      );
+    }
+    return withoutSecrets(payout);
+  }
+
+  /**
+   * Written through another DataSource, a payout could lie in a database where nobody looks for it.
+   * @throws InvalidInputError
+   */
+  private managerOf({ manager }: CreateOptions): EntityManager {
+    // TypeORM 0.3 has no `dataSource`.
+    if (manager && (manager.dataSource ?? manager.connection) !== this.dataSource) {
+      throw new InvalidInputError([
+        `manager belongs to another DataSource than the payouts of the instance "${this.options.instance}"; begin the transaction on theirs`,
+      ]);
+    }
+    return manager ?? this.dataSource.manager;
   }
 
   /** @throws PayoutNotFoundError */
@@ -222,7 +244,7 @@ export class PayoutService {
     const size = limit ?? PAGE;
     const query = this.dataSource
       .createQueryBuilder(Payout, 'payout')
-      .where(where)
+      .where({ ...where, instance: this.options.instance })
       .orderBy('payout.seq', 'DESC')
       .limit(size + 1);
     if (order_id != null) query.andWhere('payout.orderId = :order_id', { order_id });
@@ -233,12 +255,6 @@ export class PayoutService {
     const last = data.at(-1);
     return { data, nextCursor: rows.length > size && last ? encodeCursor(last.seq) : null };
   }
-}
-
-async function mapped<T>(work: Promise<T>): Promise<T> {
-  return work.catch((error: unknown) => {
-    throw mappedDatabaseError(error);
-  });
 }
 
 function withoutSecrets(payout: Payout): Payout {

@@ -1,96 +1,71 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, EntityManager } from 'typeorm';
-import { PayoutNotFoundError } from '../alikassa.errors.js';
+import { PayoutNotFoundError, StateConflictError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { instruments } from '../instrumentation/instruments.js';
-import { pausesTable, pauseSql } from './account.pauses.js';
-import { isDatabaseError, isTransientDatabaseError, mappedDatabaseError } from './database.errors.js';
+import { pausesTable, standingPauseSql, type StandingPause } from './account.pauses.js';
+import { isDatabaseError, isTransientDatabaseError, mapped, mappedDatabaseError } from './database.errors.js';
 import { tablePath } from './database.tables.js';
 import type { HandlerRegistry } from './handler.registry.js';
-import { decide, type Decision } from './payout.decision.js';
-import { Payout } from './payout.entity.js';
+import type { OpenOrders } from './open.orders.js';
+import { PayoutChanges, type Alongside } from './payout.changes.js';
+import { decide } from './payout.decision.js';
+import type { Payout } from './payout.entity.js';
 import type { Evidence } from './payout.evidence.js';
 import {
-  addDeliveryJobSql,
+  addJobsSql,
   addMissingJobsSql,
-  addPayoutJobSql,
-  CHECK_TASK,
-  SUBMIT_TASK,
+  jobQueueOf,
+  payoutJobSql,
+  type JobQueue,
   type Overdue,
 } from './payout.queue.js';
-import { isFinal, mayFollow, type PayoutStatus } from './payout.status.js';
-
-/** A new row: what `create` knows. */
-export type NewPayout = Pick<
-  Payout,
-  | 'id'
-  | 'orderId'
-  | 'account'
-  | 'currency'
-  | 'amount'
-  | 'service'
-  | 'numberMasked'
-  | 'keyId'
-  | 'recipientCiphertext'
-  | 'numberFingerprint'
-  | 'contentFingerprint'
->;
+import { CLOCK, PayoutRows } from './payout.rows.js';
+import type { PayoutSnapshot } from './payout.snapshot.js';
+import { isFinal, type PayoutStatus } from './payout.status.js';
+import { RowBatches, type ResultRow } from './row.batches.js';
 
 export interface Settled {
   payout: Payout;
   /** False where the evidence changed nothing. */
   changed: boolean;
+  /** The payout as it is now, for what is settled next. */
+  known: PayoutSnapshot;
 }
 
-const SECRET_COLUMNS = ['keyId', 'recipientCiphertext', 'numberFingerprint', 'contentFingerprint'] as const;
-const DATABASE_RETRIES = 6;
-const NO_DELIVERIES = { table: '', jobs: '' };
+/** What makes `settle()` cheaper. */
+export interface SettleOptions {
+  /** The payout as it was last read or written: what is decided on it needs no reading, and if it is stale, no harm. */
+  known?: PayoutSnapshot;
+  /** What is to commit with the change, and only with it. */
+  alongside?: Alongside;
+}
 
-/** The only writer of payouts, their encryption aside. Every write is one statement, conditional on the revision it was decided on. */
+const DATABASE_RETRIES = 6;
+/** What a payout is found by, as the entity names it. */
+const KEYS = { id: { name: 'id', type: 'uuid' }, orderId: { name: 'order_id', type: 'text' } };
+const INSTANCE = { name: 'instance', type: 'text' };
+
+/**
+ * The only one who changes an instance's payouts, their encryption aside. Every write is conditional on the revision that it
+ * was decided on. Another instance's payout is none.
+ */
 export class PayoutStore {
+  private readonly queue: JobQueue;
+  private readonly rows: PayoutRows;
+  private readonly batches: RowBatches;
+  private readonly changes: PayoutChanges;
+
   constructor(
     private readonly dataSource: DataSource,
     private readonly options: ResolvedOptions,
-    private readonly handlers: HandlerRegistry,
-  ) {}
-
-  /**
-   * Inserts a payout, its first event and its job in one statement of the given transaction.
-   * @returns false where the order_id is taken; nothing was written then.
-   */
-  async insert(row: NewPayout, actor: string | undefined, manager: EntityManager): Promise<boolean> {
-    const params: unknown[] = [
-      row.id,
-      row.orderId,
-      row.account,
-      row.currency,
-      row.amount,
-      row.service,
-      row.numberMasked,
-      row.keyId,
-      row.recipientCiphertext,
-      row.numberFingerprint,
-      row.contentFingerprint,
-      actor ?? null,
-    ];
-    const deliveries = this.deliveriesSql('queued', params);
-    const job = addPayoutJobSql(this.options.worker.schema, 'submit', { id: 'new_payout.id', runAt: 'now()', params });
-    const rows = await this.query(
-      manager,
-      `WITH new_payout AS (
-         INSERT INTO ${this.table} (id, order_id, account, currency, amount, service, number_masked, status, due_at,
-           key_id, recipient_ciphertext, number_fingerprint, content_fingerprint)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'queued', now(), $8, $9, $10, $11)
-         ON CONFLICT (order_id) DO NOTHING
-         RETURNING id
-       ), history AS (
-         INSERT INTO ${this.eventsTable} (payout_id, type, to_status, attempt, actor)
-         SELECT id, 'created', 'queued', 0, $12 FROM new_payout RETURNING id
-       )${deliveries.table}
-       SELECT id, ${job} AS job${deliveries.jobs} FROM new_payout`,
-      params,
-    );
-    return rows.length > 0;
+    handlers: HandlerRegistry,
+    private readonly openOrders: OpenOrders,
+  ) {
+    this.queue = jobQueueOf(options);
+    this.rows = new PayoutRows(dataSource);
+    this.batches = new RowBatches(dataSource);
+    this.changes = new PayoutChanges(dataSource, options, handlers, this.rows, this.batches);
   }
 
   /**
@@ -98,17 +73,22 @@ export class PayoutStore {
    * next job. Evidence that was decided on a row that has changed meanwhile is decided anew.
    * @throws PayoutNotFoundError, StateConflictError, DatabaseUnavailableError
    */
-  async settle(id: string, evidence: Evidence): Promise<Settled> {
-    for (let failures = 0; ;) {
+  async settle(id: string, evidence: Evidence, { known, alongside }: SettleOptions = {}): Promise<Settled> {
+    for (let given = known, failures = 0; ; given = undefined) {
       try {
-        const { payout, now } = await this.read(id);
-        const decision = decide(payout, evidence, this.options, now);
-        if (!decision) return { payout, changed: false };
-        if (await this.apply(payout, decision, now)) {
+        const snapshot = given ?? (await this.read(id));
+        const { payout } = snapshot;
+        const decision = decide(payout, evidence, this.options, snapshot.now);
+        // What was given may be stale: only the row as it is now can say that nothing changes.
+        if (!decision && !given) return { payout, changed: false, known: snapshot };
+        const changed = decision && (await this.changes.write(snapshot, decision, alongside));
+        if (changed) {
+          this.openOrders.note(changed.payout);
           if (isFinal(decision.to) && !isFinal(payout.status)) countSettled(payout, decision.to);
-          return { payout: (await this.read(id)).payout, changed: true };
+          return { payout: changed.payout, changed: true, known: changed };
         }
       } catch (error) {
+        if (given && error instanceof StateConflictError) continue;
         // A lost answer leaves it open whether the write happened; the next read shows it.
         failures += 1;
         if (!isTransientDatabaseError(error)) throw isDatabaseError(error) ? mappedDatabaseError(error) : error;
@@ -118,171 +98,106 @@ export class PayoutStore {
     }
   }
 
-  /** Takes a queued payout for one attempt. @throws StateConflictError if it is not to be sent. */
-  async claim(id: string): Promise<Settled> {
-    return this.settle(id, { type: 'claimed' });
+  /**
+   * Takes a queued payout for one attempt.
+   * @throws StateConflictError if it is not to be sent.
+   */
+  async claim(id: string, known?: PayoutSnapshot): Promise<Settled> {
+    return this.settle(id, { type: 'claimed' }, { known });
   }
 
   /** Ids of payouts whose attempt has lost its lease, by the database's clock. */
   async expiredLeases(limit: number): Promise<string[]> {
     const rows = await this.query<{ id: string }>(
-      this.dataSource.manager,
-      `SELECT id FROM ${this.table} WHERE status = 'sending' AND lease_until < clock_timestamp()
+      `SELECT id FROM ${this.table} WHERE instance = $2 AND status = 'sending' AND lease_until < clock_timestamp()
        ORDER BY due_at LIMIT $1`,
-      [limit],
+      [limit, this.options.instance],
     );
     return rows.map(({ id }) => id);
   }
 
   /** Adds the jobs of payouts that should have moved on by now and have none. @returns how many. */
   async requeueOverdue({ overdueMs, limit, runMs }: Overdue): Promise<number> {
-    const { schema } = this.options.worker;
-    const rows = await this.query(
-      this.dataSource.manager,
-      addMissingJobsSql({
-        schema,
+    const { tasks } = this.queue;
+    const [row] = await this.query<{ added: number }>(
+      addMissingJobsSql(this.dataSource, this.queue, {
         overdue: `SELECT id, status, due_at,
-            CASE status WHEN 'queued' THEN '${SUBMIT_TASK}:' ELSE '${CHECK_TASK}:' END || id AS job_key
-          FROM ${this.table} WHERE status IN ('queued', 'wait', 'unknown')`,
-        addJob: `CASE status WHEN 'queued' THEN ${addPayoutJobSql(schema, 'submit', { id: 'id', runAt: 'now()' })}
-          ELSE ${addPayoutJobSql(schema, 'check', { id: 'id', runAt: 'now()' })} END`,
+            CASE status WHEN 'queued' THEN '${tasks.submit}:' ELSE '${tasks.check}:' END || id AS job_key
+          FROM ${this.table} WHERE instance = $4 AND status IN ('queued', 'wait', 'unknown')`,
+        job: `CASE status WHEN 'queued' THEN ${payoutJobSql(this.queue, 'submit', { id: 'id', runAt: 'now()' })}
+          ELSE ${payoutJobSql(this.queue, 'check', { id: 'id', runAt: 'now()' })} END`,
       }),
-      [overdueMs, limit, runMs],
+      [overdueMs, limit, runMs, this.options.instance],
     );
-    return rows.length;
+    return row?.added ?? 0;
   }
 
-  /** The payout and the database's clock. @throws PayoutNotFoundError */
-  async read(id: string): Promise<{ payout: Payout; now: Date }> {
-    const { entities, raw } = await this.dataSource
-      .createQueryBuilder(Payout, 'payout')
-      .addSelect('clock_timestamp()', 'db_now')
-      .where('payout.id = :id', { id })
-      .getRawAndEntities<{ db_now: Date }>();
-    const [payout] = entities;
-    const [first] = raw;
-    if (!payout || !first) throw new PayoutNotFoundError(`There is no payout ${id}.`);
-    return { payout, now: first.db_now };
+  /** Adds the jobs of checks that are due within so many milliseconds, for when they are due. @returns how many. */
+  async scheduleChecks(withinMs: number, limit: number): Promise<number> {
+    const job = payoutJobSql(this.queue, 'check', { id: 'id', runAt: 'due_at' });
+    const [row] = await this.query<{ added: number }>(
+      `WITH due AS (
+         SELECT id, due_at FROM ${this.table} AS payout
+         WHERE instance = $3 AND status IN ('wait', 'unknown') AND due_at < clock_timestamp() + $1 * interval '1 ms'
+           AND NOT EXISTS (SELECT 1 FROM "${this.queue.schema}".jobs WHERE key = '${this.queue.tasks.check}:' || payout.id)
+         ORDER BY due_at LIMIT $2
+       ) SELECT ${addJobsSql(this.dataSource, this.queue, `array_agg(${job})`)} AS added FROM due HAVING count(*) > 0`,
+      [withinMs, limit, this.options.instance],
+    );
+    return row?.added ?? 0;
+  }
+
+  /** @throws PayoutNotFoundError */
+  async read(id: string): Promise<PayoutSnapshot> {
+    const row = await this.one(this.rows.list('payout'), 'id', id);
+    if (!row) throw new PayoutNotFoundError(`There is no payout ${id}.`);
+    return this.rows.snapshot(row);
   }
 
   /** @throws DatabaseUnavailableError */
-  async findByOrder(orderId: string): Promise<Payout | null> {
-    try {
-      return await this.dataSource.getRepository(Payout).findOneBy({ orderId });
-    } catch (error) {
-      throw mappedDatabaseError(error);
-    }
+  async findByOrder(orderId: string): Promise<PayoutSnapshot | null> {
+    const row = await mapped(this.one(this.rows.list('payout'), 'orderId', orderId));
+    return row ? this.rows.snapshot(row) : null;
   }
 
-  /** The payout with its encrypted columns. @throws DatabaseUnavailableError */
-  async readSealed(where: { id: string } | { orderId: string }, manager?: EntityManager): Promise<Payout | null> {
-    const query = (manager ?? this.dataSource.manager).createQueryBuilder(Payout, 'payout').where(where);
-    for (const column of SECRET_COLUMNS) query.addSelect(`payout.${column}`);
-    return query.getOne().catch((error: unknown) => {
-      throw mappedDatabaseError(error);
-    });
+  /** The payout of an order with its encrypted columns, in the given transaction. @throws DatabaseUnavailableError */
+  async findSealed(orderId: string, manager: EntityManager): Promise<Payout | null> {
+    const row = await mapped(this.one(this.rows.sealedList('payout'), 'orderId', orderId, { manager }));
+    return row ? this.rows.entity(row) : null;
   }
 
-  /** @returns false where the row has changed since it was read. */
-  private async apply(payout: Payout, decision: Decision, now: Date): Promise<boolean> {
-    const { to, set, next, event } = decision;
-    if (to !== payout.status && !mayFollow(payout.status, to)) {
-      throw new TypeError(`No transition leads from ${payout.status} to ${to}; decide() has a fault.`);
-    }
-    const columns: Partial<Payout> = { ...set, status: to };
-    if (to !== 'sending') columns.leaseUntil = null;
-    if (isFinal(to) && !isFinal(payout.status)) columns.settledAt = now;
-    const params: unknown[] = [payout.id, payout.revision];
-    const assignments = Object.entries(columns).map(([property, value]) => {
-      params.push(value);
-      return `${this.columnOf(property)} = $${params.length}`;
-    });
-    if (next === null) {
-      // A claimed payout is due when its lease ends: the sweep then finds it by the same index.
-      params.push(set.leaseUntil ?? null);
-      assignments.push(`due_at = $${params.length}`);
-    } else if (next !== 'keep') {
-      params.push(new Date(now.getTime() + next.afterMs));
-      assignments.push(`due_at = $${params.length}`);
-    }
-    const history = event ? this.historySql(payout, decision, params) : '';
-    const pauses = decision.pause
-      ? `, pauses AS (${pauseSql(pausesTable(this.dataSource), decision.pause, 'SELECT account FROM changed', params)})`
-      : '';
-    const deliveries = to !== payout.status && event ? this.deliveriesSql(to, params) : NO_DELIVERIES;
-    const job =
-      next && next !== 'keep'
-        ? `, ${addPayoutJobSql(this.options.worker.schema, next.task, { id: 'changed.id', runAt: 'changed.due_at', params })} AS job`
-        : '';
-    // The result must be durable before anything is done about it, whatever the role's default is.
-    const rows: unknown[] = await this.dataSource.query(
-      `WITH changed AS (
-         UPDATE ${this.table} SET ${assignments.join(', ')}, revision = revision + 1, updated_at = clock_timestamp()
-         WHERE id = $1 AND revision = $2
-         RETURNING id, account, due_at, status, attempt
-       )${history}${pauses}${deliveries.table}
-       SELECT id, set_config('synchronous_commit', 'on', true) AS durable${job}${deliveries.jobs} FROM changed`,
-      params,
+  /** All that a submission needs: the payout with its encrypted columns, and its account's pause, if any. */
+  async readToSend(id: string): Promise<{ known: PayoutSnapshot; pause: StandingPause | null } | null> {
+    const pause = standingPauseSql('pause');
+    const row = await mapped(
+      this.one(`${this.rows.sealedList('payout')}, ${pause.columns}`, 'id', id, {
+        join: `LEFT JOIN ${pausesTable(this.dataSource)} AS pause ON pause.account = payout.account`,
+      }),
     );
-    return rows.length > 0;
+    return row ? { known: this.rows.snapshot(row), pause: pause.read(row) } : null;
   }
 
-  private historySql(payout: Payout, { event }: Decision, params: unknown[]): string {
-    params.push(event?.type, payout.status, event?.actor ?? null, JSON.stringify(event?.detail ?? {}));
-    const [type, from, actor, detail] = [3, 2, 1, 0].map((back) => `$${params.length - back}`);
-    return `, history AS (
-         INSERT INTO ${this.eventsTable} (payout_id, type, from_status, to_status, attempt, actor, detail)
-         SELECT id, ${type}, ${from}, status, attempt, ${actor}, ${detail}::jsonb FROM changed
-         RETURNING id
-       )`;
+  /** Those that are asked for at the same time are read together. */
+  private async one(
+    list: string,
+    key: keyof typeof KEYS,
+    value: string,
+    { join = '', manager }: { join?: string; manager?: EntityManager } = {},
+  ): Promise<ResultRow | undefined> {
+    const columns = [KEYS[key], INSTANCE];
+    const sql = ` SELECT ${list}, ${CLOCK} FROM wanted
+      JOIN ${this.table} AS payout USING (${KEYS[key].name}, instance) ${join}`;
+    // A uuid as Postgres writes it: that is what the answer is known by.
+    const asked = key === 'id' ? value.toLowerCase() : value;
+    return this.batches.run({ columns, sql, key, isWrite: false }, [asked, this.options.instance], manager);
   }
 
-  /** Calls of the host's handlers that the event in `history` owes, and their jobs; nothing where there is no handler. */
-  private deliveriesSql(to: PayoutStatus, params: unknown[]): { table: string; jobs: string } {
-    const names = this.handlers.namesFor(to);
-    if (names.length === 0) return NO_DELIVERIES;
-    params.push(names);
-    const handlers = `$${params.length}::text[]`;
-    const job = addDeliveryJobSql(this.options.worker.schema, {
-      eventId: 'event_id',
-      handler: 'handler',
-      runAt: 'due_at',
-      params,
-    });
-    return {
-      table: `, deliveries AS (
-         INSERT INTO ${this.deliveriesTable} (event_id, handler)
-         SELECT history.id, handler FROM history, unnest(${handlers}) AS handler
-         RETURNING event_id, handler, due_at
-       )`,
-      jobs: `, (SELECT count(${job}) FROM deliveries) AS delivery_jobs`,
-    };
-  }
-
-  private async query<T>(manager: EntityManager, sql: string, params: unknown[]): Promise<T[]> {
-    try {
-      return await manager.query<T[]>(sql, params);
-    } catch (error) {
-      throw mappedDatabaseError(error);
-    }
+  private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
+    return mapped(this.dataSource.query<T[]>(sql, params));
   }
 
   private get table(): string {
     return tablePath(this.dataSource, 'alikassa_payouts');
-  }
-
-  private get eventsTable(): string {
-    return tablePath(this.dataSource, 'alikassa_payout_events');
-  }
-
-  private get deliveriesTable(): string {
-    return tablePath(this.dataSource, 'alikassa_deliveries');
-  }
-
-  private columnOf(property: string): string {
-    const column = this.dataSource.getMetadata(Payout).findColumnWithPropertyName(property);
-    if (!column) throw new TypeError(`Payout has no column for ${property}`);
-    return `"${column.databaseName}"`;
   }
 }
 

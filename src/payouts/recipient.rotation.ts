@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { RecipientUnreadableError } from '../alikassa.errors.js';
+import type { ResolvedOptions } from '../alikassa.options.js';
 import type { CreatePayoutRequest } from '../provider/provider.types.js';
-import { mappedDatabaseError } from './database.errors.js';
+import { mapped } from './database.errors.js';
 import { tablePath } from './database.tables.js';
 import { contentsOfBody } from './payout.request.js';
 import type { PayoutStore } from './payout.store.js';
@@ -71,7 +72,7 @@ interface Resealed {
 }
 
 /**
- * Brings all rows under the active key of the ring (docs/KEYS.md) while payouts flow. A row is rewritten only if its
+ * Brings all rows of an instance under the active key of the ring (docs/KEYS.md) while payouts flow. A row is rewritten only if its
  * ciphertext is still the one that was read, and a row that somebody holds is left for later: so nothing waits for
  * the rotation, and it may be ended at any time and run again, by several at once.
  */
@@ -81,6 +82,7 @@ export class RecipientRotation {
     private readonly dataSource: DataSource,
     private readonly store: PayoutStore,
     private readonly cipher: RecipientCipher,
+    private readonly options: Pick<ResolvedOptions, 'instance'>,
   ) {}
 
   /**
@@ -131,9 +133,9 @@ export class RecipientRotation {
     for (let after = '0'; !signal?.aborted;) {
       const rows = await this.unhurried<SealedRow>(
         `SELECT id, seq, account, key_id AS "keyId", recipient_ciphertext AS ciphertext, content_fingerprint AS content
-         FROM ${this.table} WHERE seq > $1 AND key_id <> $2 AND recipient_ciphertext IS NOT NULL
+         FROM ${this.table} WHERE instance = $4 AND seq > $1 AND key_id <> $2 AND recipient_ciphertext IS NOT NULL
          ORDER BY seq LIMIT $3`,
-        [after, this.cipher.activeKeyId, BATCH],
+        [after, this.cipher.activeKeyId, BATCH, this.options.instance],
       );
       const last = rows.at(-1);
       if (!last) return;
@@ -200,27 +202,23 @@ export class RecipientRotation {
     return this.unhurried<KeyUse>(
       `SELECT key_id AS "keyId", count(recipient_ciphertext)::int AS sealed,
          (count(*) - count(recipient_ciphertext))::int AS erased
-       FROM ${this.table} WHERE key_id <> $1 GROUP BY key_id ORDER BY key_id`,
-      [this.cipher.activeKeyId],
+       FROM ${this.table} WHERE instance = $2 AND key_id <> $1 GROUP BY key_id ORDER BY key_id`,
+      [this.cipher.activeKeyId, this.options.instance],
     );
   }
 
   /** Reads past the whole history, which may take longer than a statement of a payout is given. */
   private async unhurried<T>(sql: string, params: unknown[]): Promise<T[]> {
-    return this.dataSource
-      .transaction(async (manager) => {
+    return mapped(
+      this.dataSource.transaction(async (manager) => {
         await manager.query('SET LOCAL statement_timeout = 0');
         return manager.query<T[]>(sql, params);
-      })
-      .catch((error: unknown) => {
-        throw mappedDatabaseError(error);
-      });
+      }),
+    );
   }
 
   private async query(sql: string, params: unknown[]): Promise<unknown[]> {
-    return this.dataSource.query<unknown[]>(sql, params).catch((error: unknown) => {
-      throw mappedDatabaseError(error);
-    });
+    return mapped(this.dataSource.query<unknown[]>(sql, params));
   }
 
   private get table(): string {

@@ -1,1 +1,6 @@
-export { PayoutHealthIndicator, type PayoutHealth, type PayoutHealthThresholds } from './payout.health.js';
+export {
+  PayoutHealthIndicator,
+  providePayoutHealth,
+  type PayoutHealth,
+  type PayoutHealthThresholds,
+} from './payout.health.js';

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type Provider } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
 import { PayoutOverview, type Overview } from '../payouts/payout.overview.js';
+import { getAliKassaToken } from '../payouts/payout.tokens.js';
 import { SignatureProvider } from '../provider/signature.provider.js';
 import { WorkerService } from '../worker/worker.service.js';
 
@@ -85,6 +86,25 @@ export class PayoutHealthIndicator {
       () => false,
     );
   }
+}
+
+/**
+ * The indicator of a named instance, for the providers of the host's own module:
+ * `@Inject(getAliKassaToken(PayoutHealthIndicator, name))` injects it.
+ * @param instance its `name`.
+ */
+export function providePayoutHealth(instance: string): Provider {
+  const of = getAliKassaToken;
+  return {
+    provide: of(PayoutHealthIndicator, instance),
+    inject: [
+      HealthIndicatorService,
+      of(PayoutOverview, instance),
+      of(WorkerService, instance),
+      of(SignatureProvider, instance),
+    ],
+    useFactory: (...parts: ConstructorParameters<typeof PayoutHealthIndicator>) => new PayoutHealthIndicator(...parts),
+  };
 }
 
 function problemsOf(health: PayoutHealth, thresholds: PayoutHealthThresholds): string[] {

@@ -1,10 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { AliKassaModule } from '../alikassa.module.js';
-import type { AliKassaModuleExtras } from '../alikassa.module-definition.js';
-import { startAliKassa, type Simulation, type SimulationSetup } from './simulation.js';
+import { defaultPrefix, type AliKassaModuleExtras } from '../alikassa.module-definition.js';
+import { DEFAULT_INSTANCE } from '../alikassa.options.js';
+import { getAliKassaToken } from '../payouts/payout.tokens.js';
+import { startAliKassa, TEST_ACCOUNT, type Simulation, type SimulationSetup } from './simulation.js';
 import { AliKassaSimulator } from './simulator.js';
 
 /** What `AliKassaTestingModule` may be told; everything has a default. */
@@ -29,13 +32,18 @@ class SimulationEnd implements OnApplicationShutdown {
 
 /**
  * `AliKassaModule` for a test: pays out through a simulator of its own, with keys of its own, without network. The
- * simulator is injectable: `app.get(AliKassaSimulator)`. It needs a DataSource on Postgres, as the module itself does.
+ * simulator is injectable: `app.get(AliKassaSimulator)`; that of a named instance, which has an account of its own, by
+ * `getAliKassaToken(AliKassaSimulator, name)`. It needs a DataSource on Postgres, as the module itself does.
  */
 @Module({})
 export class AliKassaTestingModule {
   static forRoot(setup: AliKassaTestingOptions = {}): DynamicModule {
     const { options, simulator, keys, notificationPath, ...extras } = setup;
-    const path = notificationPath ?? `/${extras.prefix ?? 'alikassa'}/notifications`;
+    const { name = DEFAULT_INSTANCE } = extras;
+    const path = notificationPath ?? `/${extras.prefix ?? defaultPrefix(name)}/notifications`;
+    const simulatorToken = getAliKassaToken(AliKassaSimulator, name);
+    // Instances share no account.
+    const account = name === DEFAULT_INSTANCE ? TEST_ACCOUNT : { ...TEST_ACCOUNT, uuid: randomUUID() };
     const simulation: DynamicModule = {
       module: class AliKassaSimulationModule {},
       providers: [
@@ -44,19 +52,19 @@ export class AliKassaTestingModule {
           inject: [HttpAdapterHost],
           useFactory: async (host: HttpAdapterHost) =>
             startAliKassa({
-              options,
+              options: { accounts: [account], ...options },
               keys,
               simulator: { notificationUrl: () => addressOf(host, path), ...simulator },
             }),
         },
-        { provide: AliKassaSimulator, inject: [SIMULATION], useFactory: (started: Simulation) => started.simulator },
+        { provide: simulatorToken, inject: [SIMULATION], useFactory: (started: Simulation) => started.simulator },
         {
           provide: SimulationEnd,
-          inject: [AliKassaSimulator],
+          inject: [simulatorToken],
           useFactory: (started: AliKassaSimulator) => new SimulationEnd(started),
         },
       ],
-      exports: [SIMULATION, AliKassaSimulator],
+      exports: [SIMULATION, simulatorToken],
     };
     const alikassa = AliKassaModule.forRootAsync({
       ...extras,

@@ -5,6 +5,7 @@ import { isSendable } from '../payouts/payout.decision.js';
 import type { Payout } from '../payouts/payout.entity.js';
 import { callAttributes, instruments, secondsSince } from '../instrumentation/instruments.js';
 import { annotate } from '../instrumentation/spans.js';
+import type { PayoutSnapshot } from '../payouts/payout.snapshot.js';
 import type { PayoutStore } from '../payouts/payout.store.js';
 import type { RecipientCipher } from '../payouts/recipient.cipher.js';
 import type { AliKassaClient } from '../provider/provider.client.js';
@@ -23,18 +24,21 @@ export class SubmitTask {
   ) {}
 
   async run(payoutId: string): Promise<void> {
-    const payout = await this.store.readSealed({ id: payoutId });
-    if (!payout || !isSendable(payout)) return;
+    const found = await this.store.readToSend(payoutId);
+    if (!found || !isSendable(found.known.payout)) return;
+    const { known, pause } = found;
+    const { payout } = known;
     annotate({ 'alikassa.payout.id': payout.id });
-    const closed = await this.gate.check(payout.account);
-    if (closed) return void (await this.store.settle(payoutId, { type: 'paused', ...closed }));
+    const closed = await this.gate.check(payout.account, pause);
+    if (closed) return void (await this.store.settle(payoutId, { type: 'paused', ...closed }, { known }));
     const body = await this.bodyOf(payout);
     if (body === null) return;
     // Signed before the claim: a key that fails must not leave the payout looking sent.
     const request = await this.client.signPayout(payout.account, body);
     const startedAt = performance.now();
-    const attempt = await this.claim(payoutId);
-    if (attempt === null) return;
+    const claimed = await this.claim(known);
+    if (!claimed) return;
+    const { attempt } = claimed.payout;
     // A process that was stopped meanwhile may have lost its lease: then it must not send any more.
     if (performance.now() - startedAt > this.options.leaseMs - this.options.timeoutMs) {
       this.logger.warn(`Payout ${payoutId}: attempt ${attempt} was held up past its lease and was not sent.`);
@@ -45,7 +49,11 @@ export class SubmitTask {
     const attributes = callAttributes(payout, outcome);
     annotate({ 'alikassa.payout.attempt': attempt, ...attributes });
     instruments().submission.record(secondsSince(sentAt), attributes);
-    const { payout: settled, changed } = await this.store.settle(payoutId, { type: 'submission', attempt, outcome });
+    const { payout: settled, changed } = await this.store.settle(
+      payoutId,
+      { type: 'submission', attempt, outcome },
+      { known: claimed },
+    );
     this.logger.debug(
       `Payout ${payoutId}: attempt ${attempt} ${outcome.kind} (${outcome.reason}), ${changed ? 'now' : 'still'} ${settled.status}`,
     );
@@ -65,11 +73,10 @@ export class SubmitTask {
     }
   }
 
-  /** The attempt's number, or null where another worker or a withdrawal came first. */
-  private async claim(payoutId: string): Promise<number | null> {
+  /** The payout as it was claimed, or null where another worker or a withdrawal came first. */
+  private async claim(known: PayoutSnapshot): Promise<PayoutSnapshot | null> {
     try {
-      const { payout } = await this.store.claim(payoutId);
-      return payout.attempt;
+      return (await this.store.claim(known.payout.id, known)).known;
     } catch (error) {
       if (error instanceof StateConflictError) return null;
       throw error instanceof AliKassaError ? error : new Error('The claim failed.', { cause: error });

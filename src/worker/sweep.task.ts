@@ -6,13 +6,17 @@ import type { PayoutStore } from '../payouts/payout.store.js';
 import type { RecipientRetention } from '../payouts/recipient.retention.js';
 
 const BATCH = 500;
+/** Of checks: each open payout has its turn every hour at least. */
+const MOST_CHECKS = 5_000;
+/** So many sweeps ahead: one may fail. */
+const SWEEPS_AHEAD = 2;
 
 /** A job that is locked for longer is taken to be a dead worker's, unless the lease says so sooner. */
 const MAX_RUN_MS = 10_000;
 
 /**
- * Repairs what a dead worker left: expired leases, and what is overdue because its job is locked or lost. After that it
- * erases the recipients whose retention has ended.
+ * Adds the jobs of the checks that come due. Repairs what a dead worker left: expired leases, and what is overdue because
+ * its job is locked or lost. After that it erases the recipients whose retention has ended.
  */
 export class SweepTask {
   private readonly logger = new Logger('AliKassaSweep');
@@ -26,6 +30,8 @@ export class SweepTask {
   ) {}
 
   async run(): Promise<void> {
+    // First, so that polling goes on whatever cannot be repaired.
+    await this.store.scheduleChecks(SWEEPS_AHEAD * this.options.worker.sweepIntervalMs, MOST_CHECKS);
     const expired = await this.store.expiredLeases(BATCH);
     for (const id of expired) await this.store.settle(id, { type: 'lease_expired' });
     const { leaseMs, worker } = this.options;

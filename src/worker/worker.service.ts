@@ -17,10 +17,7 @@ import type { ResolvedOptions } from '../alikassa.options.js';
 import { traced } from '../instrumentation/spans.js';
 import {
   addSweepJobSql,
-  CHECK_TASK,
-  DELIVER_TASK,
-  SUBMIT_TASK,
-  SWEEP_TASK,
+  jobQueueOf,
   unlockJobsSql,
   type DeliveryJob,
   type PayoutJob,
@@ -100,7 +97,8 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
       pgPool: this.pool,
       taskList: this.taskList(),
       noHandleSignals: true,
-      crontab: '',
+      // None: an empty `crontab` would be taken for none given, and the file of that name in the working directory be read.
+      parsedCronItems: [],
       logger: this.engineLogger(),
       events,
       preset: {
@@ -142,14 +140,15 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   private taskList(): TaskList {
+    const { tasks } = jobQueueOf(this.options);
     return {
-      [SUBMIT_TASK]: (payload) =>
+      [tasks.submit]: (payload) =>
         this.track(asJob('alikassa.payout.submit', payload as PayoutJob, ({ payoutId }) => this.submit.run(payoutId))),
-      [CHECK_TASK]: (payload) =>
+      [tasks.check]: (payload) =>
         this.track(asJob('alikassa.payout.check', payload as PayoutJob, ({ payoutId }) => this.check.run(payoutId))),
-      [DELIVER_TASK]: (payload) =>
+      [tasks.deliver]: (payload) =>
         this.track(asJob('alikassa.handler', payload as DeliveryJob, (job) => this.deliver.run(job))),
-      [SWEEP_TASK]: () => this.track(this.sweep.run()),
+      [tasks.sweep]: () => this.track(this.sweep.run()),
     };
   }
 
@@ -164,7 +163,7 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
 
   private async askForSweep(): Promise<void> {
     try {
-      await this.pool?.query(addSweepJobSql(this.options.worker.schema));
+      await this.pool?.query(addSweepJobSql(jobQueueOf(this.options)));
     } catch (error) {
       if (!this.stopping) this.logger.warn(`A sweep could not be asked for: ${(error as Error).message}`);
     }

@@ -167,6 +167,15 @@ describe('alikassa doctor', () => {
     expect(lines).toEqual(fails(/another key under the id "test"/));
   });
 
+  it('asks for no key of another instance', async () => {
+    await app.database.pool.query(
+      `INSERT INTO alikassa_payouts (id, instance, order_id, account, currency, amount, service, number_masked, status,
+         key_id, recipient_ciphertext, number_fingerprint, content_fingerprint)
+       VALUES (gen_random_uuid(), 'other', 'A', gen_random_uuid(), 'RUB', 1, 's', '*', 'queued', 'gone', '', '', '')`,
+    );
+    expect(await examined('key ring')).toEqual([expect.stringMatching(/^ok/)]);
+  });
+
   it('says that the server gives fewer connections than the process takes', async () => {
     const lines = await examined('connections', { ALIKASSA_CONCURRENCY: '5000' });
     expect(lines).toEqual(fails(/at most \d+ connections, .* up to 5012; raise max_connections/));

@@ -27,7 +27,7 @@ const ANOTHER: Record<string, string> = {
   possibly_sent: 'NOT possibly_sent',
   is_partial_payment: 'true',
 };
-const IDENTITY = ['id', 'seq', 'order_id', 'account', 'currency', 'amount', 'service', 'created_at'];
+const IDENTITY = ['id', 'seq', 'order_id', 'account', 'currency', 'amount', 'service', 'created_at', 'instance'];
 
 let database: TestDatabase;
 beforeAll(async () => (database = await createTestDatabase()));

@@ -61,7 +61,7 @@ it.each(['docs/grafana-dashboard.json', 'docs/OBSERVABILITY.md'])('%s asks for n
     ...readFileSync(file, 'utf8').matchAll(/\b(alikassa_[a-z_]+?)(?:_total|_count|_bucket)?(?=[`)[{ ,])(?!\{\{)/g),
   ];
   const labels =
-    /^alikassa_(?:account|service|outcome|queue|handler|payout_status|payout_attention|notification_result|signature_operation)$/;
+    /^alikassa_(?:instance|account|service|outcome|queue|handler|payout_status|payout_attention|notification_result|signature_operation)$/;
   const unknown = asked.map(([, name]) => name!).filter((name) => !labels.test(name) && !names.has(name));
   expect(names.size).toBe(11);
   expect(asked.length).toBeGreaterThan(10);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { PayoutDto, PayoutEventDto } from '../../src/payouts/payout.dto.js';
 import { RUB, startApplication, type TestApplication } from '../helpers/application.js';
+import { blocked } from '../helpers/database.locks.js';
 
 const PATH = '/alikassa/notifications';
 let host: TestApplication;
@@ -70,17 +70,16 @@ describe('a notification', () => {
     expect(await inbox(payout.order_id)).toEqual([{ result: 'settled', received_count: 100 }]);
   });
 
-  it('read by several at once before any of them writes makes one transition', async () => {
+  it('that comes several times before any of them is written makes one transition', async () => {
     const payout = await waiting();
     const query = queryFor(payout);
     const blocker = await host.database.pool.connect();
     await blocker.query('BEGIN');
     await blocker.query('SELECT 1 FROM alikassa_payouts WHERE id = $1 FOR UPDATE', [payout.id]);
     const answers = Promise.all(Array.from({ length: 5 }, () => host.http().get(`${PATH}?${query}`)));
-    const blocked = `SELECT count(*)::int AS n FROM pg_stat_activity
-      WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%UPDATE%'`;
-    for (let n = 0; n < 5; await sleep(10))
-      n = (await host.database.pool.query<{ n: number }>(blocked)).rows[0]?.n ?? 0;
+    await blocked(host.database.pool, 'UPDATE "alikassa_payouts"');
+    // What was sent before this is read has been read, too.
+    expect((await read(payout.id)).status).toBe('wait');
     await blocker.query('COMMIT');
     blocker.release();
     expect((await answers).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);

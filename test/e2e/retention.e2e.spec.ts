@@ -35,7 +35,8 @@ const readable = async (): Promise<unknown[]> =>
   (await query('SELECT id FROM alikassa_payouts WHERE recipient_ciphertext IS NOT NULL ORDER BY seq')).map(
     ({ id }) => id,
   );
-const retention = (days?: number): RecipientRetention => new RecipientRetention(host.app.get(DataSource), days);
+const retention = (days?: number): RecipientRetention =>
+  new RecipientRetention(host.app.get(DataSource), { instance: 'default', recipientRetentionDays: days });
 
 beforeEach(async () => {
   surroundings = await prepare();
@@ -128,7 +129,7 @@ describe('the retention', () => {
     const client = await surroundings.database.pool.connect();
     await client.query('SET enable_seqscan = off; SET enable_bitmapscan = off');
     const { rows } = await client.query<{ 'QUERY PLAN': string }>(
-      `EXPLAIN SELECT id FROM alikassa_payouts WHERE recipient_ciphertext IS NOT NULL
+      `EXPLAIN SELECT id FROM alikassa_payouts WHERE instance = 'default' AND recipient_ciphertext IS NOT NULL
          AND settled_at < now() - 30 * interval '1 day' ORDER BY settled_at LIMIT 500 FOR UPDATE SKIP LOCKED`,
     );
     await client.query('RESET ALL');

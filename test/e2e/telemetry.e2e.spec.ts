@@ -4,7 +4,7 @@ import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
 import { OnPayoutStatus } from '../../src/handlers/on.payout.status.js';
 import type { PayoutDto } from '../../src/payouts/payout.dto.js';
 import { prepare, RUB, startApplication, type TestApplication, type TestSurroundings } from '../helpers/application.js';
-import { forgedQuery } from '../helpers/notification.query.js';
+import { forgedQuery, signedQuery } from '../helpers/notification.query.js';
 import { payload } from '../helpers/payload.js';
 import { Statements } from '../helpers/statements.js';
 import { startTelemetry, type Telemetry } from '../helpers/telemetry.js';
@@ -78,19 +78,7 @@ describe('with an SDK', () => {
 
   it('a notification is a span of its payout, with what became of it', async () => {
     const { id, order_id, provider_id } = await paidOut();
-    const query = host.simulator.signedNotificationQuery({
-      type: 'payout',
-      id: provider_id,
-      order_id,
-      payment_status: 'paid',
-      amount: '12.00',
-      payment_amount: '12.00',
-      commission_amount: '0.12',
-      is_partial_payment: '0',
-      account: RUB,
-      service: 'qiwi_rub',
-      desc: null,
-    });
+    const query = signedQuery(host.simulator, { id: provider_id, order_id });
     await host.http().get(`/alikassa/notifications?${query}`).expect(200);
     const span = await spanOf(id, 'alikassa.notification');
     expect(span.attributes['alikassa.notification.result']).toBe('unchanged');
@@ -147,8 +135,8 @@ describe('with an SDK', () => {
       'wait',
     ]);
     expect(all.get('alikassa.queue.lag')?.dataPoints.map(({ attributes }) => attributes)).toEqual([
-      { 'alikassa.queue': 'payouts' },
-      { 'alikassa.queue': 'handlers' },
+      { 'alikassa.instance': 'default', 'alikassa.queue': 'payouts' },
+      { 'alikassa.instance': 'default', 'alikassa.queue': 'handlers' },
     ]);
     expect(all.get('alikassa.worker.running')?.dataPoints[0]?.value).toBe(1);
     expect(all.get('alikassa.payouts.unknown.age')?.dataPoints[0]?.value).toBe(0);

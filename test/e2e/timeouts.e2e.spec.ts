@@ -1,7 +1,7 @@
 import { DataSource } from 'typeorm';
 import type pg from 'pg';
 import { dataSourceOptions, migrateDown, migrateUp } from '../../src/app/database.js';
-import { addSweepJobSql } from '../../src/payouts/payout.queue.js';
+import { addSweepJobSql, type JobQueue } from '../../src/payouts/payout.queue.js';
 import { createWorkerPool } from '../../src/worker/worker.pool.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { meanwhile } from '../helpers/database.locks.js';
@@ -9,6 +9,7 @@ import { guideSql } from '../helpers/least.privilege.js';
 
 const SETTINGS = ['lock_timeout', 'statement_timeout', 'idle_in_transaction_session_timeout'];
 const EXPECTED = ['5s', '10s', '10s'];
+const QUEUE: JobQueue = { schema: 'alikassa_worker', tasks: { submit: 's', check: 'c', deliver: 'd', sweep: 'sweep' } };
 
 let database: TestDatabase;
 let service: DataSource;
@@ -57,11 +58,23 @@ describe('timeouts', () => {
     await pool.end();
   });
 
+  it('stand beside commits that wait for no disk, of the engine alone and unless the host says otherwise', async () => {
+    const durable = createWorkerPool(host({ options: '' }), 1);
+    const answers = await Promise.all([worker, durable].map((pool) => pool.query<object>('SHOW synchronous_commit')));
+    const [own] = await service.query<object[]>('SHOW synchronous_commit');
+    expect([...answers.map(({ rows }) => rows[0]), own].map((row) => Object.values(row ?? {})[0])).toEqual([
+      'off',
+      'on',
+      'on',
+    ]);
+    await durable.end();
+  });
+
   it('give up a lock that somebody keeps, with its own SQLSTATE', async () => {
     const locks = ['LOCK TABLE alikassa_worker._private_tasks, alikassa_payouts IN ACCESS EXCLUSIVE MODE'];
     const faults = await meanwhile(database.pool, locks, () =>
       Promise.all([
-        worker.query(addSweepJobSql('alikassa_worker')).catch(stateOf),
+        worker.query(addSweepJobSql(QUEUE)).catch(stateOf),
         service.query('SELECT 1 FROM alikassa_payouts').catch(stateOf),
       ]),
     );

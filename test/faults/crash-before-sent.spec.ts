@@ -51,10 +51,9 @@ it('2: killed after the create was committed, before the job starts -> sent once
 
 it('3: killed after `sending` was committed, before the socket opens -> unknown, then the true state', async () => {
   await payout.start();
-  const unlock = await payout.stopBeforeSending();
+  await payout.stopBeforeSending();
   await payout.kill();
   expect(payout.surroundings.simulator.requests).toEqual([]);
-  await unlock();
   await payout.expectHeldForAPerson();
 });
 

@@ -1,6 +1,6 @@
 import type { AliKassaOptions } from '../../src/alikassa.options.js';
 import { freePort, prepare, type TestSurroundings } from './application.js';
-import { closedGate } from './gate.js';
+import { DatabaseProxy } from './database.proxy.js';
 import { startHostProcess, type HostProcess } from './host.js';
 import { payload } from './payload.js';
 import { until } from './until.js';
@@ -17,19 +17,23 @@ export class CrashedPayout {
   private process?: HostProcess;
   private isDetached = false;
 
-  private constructor(readonly surroundings: TestSurroundings) {}
+  private constructor(
+    readonly surroundings: TestSurroundings,
+    private readonly proxy: DatabaseProxy,
+  ) {}
 
   static async prepare(): Promise<CrashedPayout> {
-    return new CrashedPayout(await prepare({ options: { timeoutMs: 3_000, leaseMs: 3_500, rejectAfterMs: 300 } }));
+    const surroundings = await prepare({ options: { timeoutMs: 3_000, leaseMs: 3_500, rejectAfterMs: 300 } });
+    return new CrashedPayout(surroundings, await DatabaseProxy.start(surroundings.database.url));
   }
 
   /** Starts a process. @param changes of the options, e.g. another address of the provider. */
   async start(changes: Partial<AliKassaOptions> = {}): Promise<void> {
-    const { database, port: first } = this.surroundings;
+    const { port: first } = this.surroundings;
     const options = { ...this.surroundings.options, ...changes };
     // The process before it may still be there, stopped.
     const port = this.isDetached ? await freePort() : first;
-    this.process = await startHostProcess({ databaseUrl: database.url, port, options });
+    this.process = await startHostProcess({ databaseUrl: this.proxy.url, port, options });
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
@@ -46,35 +50,16 @@ export class CrashedPayout {
   }
 
   /**
-   * Brings the payout to the moment after `sending` was committed and before its socket opens: the worker reads the row
-   * again before it sends, and waits there for a lock that was granted as the claim committed.
-   * @returns gives the lock back.
+   * Brings the payout to the moment after `sending` was committed and before its socket opens: Postgres has said so, and
+   * the worker does not hear it yet.
+   * @returns lets it hear.
    */
-  async stopBeforeSending(): Promise<() => Promise<void>> {
-    const { database } = this.surroundings;
-    const isWaiting = async (mode: string): Promise<boolean> => {
-      const sql = `SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
-        WHERE datname = current_database() AND mode = $1 AND NOT granted`;
-      return ((await database.pool.query(sql, [mode])).rowCount ?? 0) > 0;
-    };
-    const gate = await closedGate(
-      database,
-      "TRIGGER wait_here BEFORE UPDATE ON alikassa_payouts FOR EACH ROW WHEN (NEW.status = 'sending')",
-    );
+  async stopBeforeSending(): Promise<() => void> {
+    const held = this.proxy.hold(/UPDATE "alikassa_payouts"[^]*claimed/);
     await this.create();
-    await gate.reached();
-    const locker = await database.pool.connect();
-    await locker.query('BEGIN');
-    const locked = locker.query('LOCK TABLE alikassa_payouts IN ACCESS EXCLUSIVE MODE');
-    await until(() => isWaiting('AccessExclusiveLock'));
-    await gate.open();
-    await locked;
-    expect((await locker.query('SELECT status FROM alikassa_payouts')).rows).toEqual([{ status: 'sending' }]);
-    await until(() => isWaiting('AccessShareLock'));
-    return async () => {
-      await locker.query('ROLLBACK');
-      locker.release();
-    };
+    const goOn = await held;
+    await this.untilStatus('sending');
+    return goOn;
   }
 
   /** Asks for the payout, as a client that repeats itself would. @returns the HTTP status, 0 if the process died. */
@@ -163,5 +148,6 @@ export class CrashedPayout {
   async end(): Promise<void> {
     await this.kill('SIGTERM');
     await this.surroundings.stop();
+    await this.proxy.stop();
   }
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 export interface ProxyCut {
-  /** Which statement: the bytes that the application sends for it, parameters included, as latin1. */
+  /** Which statement: the bytes that the application sends for it, parameters included, as latin1; with its text, if it was prepared before. */
   statement: RegExp;
   /** `answer`: the server has done it and has said so, nobody hears it. `request`: it never reaches the server. */
   lost: 'answer' | 'request';
@@ -12,6 +12,11 @@ interface Scripted extends ProxyCut {
   done: () => void;
 }
 
+interface Held {
+  statement: RegExp;
+  done: (goOn: () => void) => void;
+}
+
 /** Message types that end what the server answers as one: Query and Sync. */
 const LAST_OF_REQUEST = new Set(['Q', 'S']);
 
@@ -19,6 +24,7 @@ const LAST_OF_REQUEST = new Set(['Q', 'S']);
 export class DatabaseProxy {
   private readonly sockets = new Set<Socket>();
   private readonly cuts: Scripted[] = [];
+  private readonly holds: Held[] = [];
   private readonly server = createServer((client) => this.serve(client));
 
   private constructor(private readonly target: URL) {}
@@ -43,6 +49,11 @@ export class DatabaseProxy {
     return new Promise((done) => this.cuts.push({ ...cut, done }));
   }
 
+  /** Keeps back what the server says to the next such statement, which it does meanwhile. @returns passes it on. */
+  hold(statement: RegExp): Promise<() => void> {
+    return new Promise((done) => this.holds.push({ statement, done }));
+  }
+
   async stop(): Promise<void> {
     for (const socket of this.sockets) socket.destroy();
     await new Promise((closed) => this.server.close(closed));
@@ -56,6 +67,7 @@ export class DatabaseProxy {
     };
     let losing: Scripted | undefined;
     const requests = new RequestReader();
+    const prepared = new PreparedTexts();
     for (const socket of [client, server]) {
       this.sockets.add(socket);
       socket.on('error', end);
@@ -67,13 +79,16 @@ export class DatabaseProxy {
     client.on('data', (chunk) => {
       for (const request of requests.read(chunk)) {
         if (losing) return;
-        losing = this.take(request);
+        const text = prepared.textOf(request) + request.toString('latin1');
+        losing = take(this.cuts, text);
         if (losing?.lost === 'request') {
           end();
           losing.done();
           return;
         }
-        server.write(request);
+        const held = take(this.holds, text);
+        if (held) server.pause();
+        server.write(request, () => held?.done(() => server.resume()));
       }
     });
     server.on('data', (chunk) => {
@@ -85,11 +100,29 @@ export class DatabaseProxy {
       }
     });
   }
+}
 
-  private take(request: Buffer): Scripted | undefined {
-    const text = request.toString('latin1');
-    const index = this.cuts.findIndex(({ statement }) => statement.test(text));
-    return index < 0 ? undefined : this.cuts.splice(index, 1)[0];
+/** The first that waits for such a statement; it waits no longer. */
+function take<T extends { statement: RegExp }>(waiting: T[], text: string): T | undefined {
+  const index = waiting.findIndex(({ statement }) => statement.test(text));
+  return index < 0 ? undefined : waiting.splice(index, 1)[0];
+}
+
+/** What a connection has prepared: only the first request of a named statement holds its text. */
+class PreparedTexts {
+  private readonly texts = new Map<string, string>();
+
+  /** The texts of the statements that the request binds. */
+  textOf(request: Buffer): string {
+    let found = '';
+    for (let at = 0; at + 5 <= request.length; at += 1 + request.readUInt32BE(at + 1)) {
+      const type = request.toString('latin1', at, at + 1);
+      const [first = '', second = ''] = request.toString('latin1', at + 5).split('\0', 2);
+      if (type === 'P' && first !== '') this.texts.set(first, second);
+      // Bind names the portal first, then the statement.
+      if (type === 'B') found += this.texts.get(second) ?? '';
+    }
+    return found;
   }
 }
 

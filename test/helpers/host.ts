@@ -11,6 +11,8 @@ export interface HostSetup {
   hasHandler?: boolean;
   /** Program that is started in place of Node, with Node's path and arguments as its own. */
   wrapper?: string;
+  /** Working directory; this one by default. */
+  cwd?: string;
   /** Variables besides PATH. */
   env?: Record<string, string>;
 }
@@ -30,10 +32,11 @@ export interface HostProcess {
  * A whole application as a process of its own, on the built package: what is killed here is a real process.
  * @throws Error with its output if it ends before it listens.
  */
-export async function startHostProcess({ env, wrapper, ...setup }: HostSetup): Promise<HostProcess> {
+export async function startHostProcess({ cwd, env, wrapper, ...setup }: HostSetup): Promise<HostProcess> {
   const child = fork(resolve('test/helpers/host.process.mjs'), {
     env: { PATH: process.env.PATH, ...env, ALIKASSA_TEST_HOST: JSON.stringify(setup) },
     execArgv: [],
+    ...(cwd ? { cwd } : {}),
     ...(wrapper ? { execPath: wrapper } : {}),
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });

@@ -3,9 +3,11 @@ import { DataSource } from 'typeorm';
 import { alikassaEntities } from '../../src/alikassa.module.js';
 import { resolveOptions, type AliKassaOptions } from '../../src/alikassa.options.js';
 import { HandlerRegistry } from '../../src/payouts/handler.registry.js';
+import { OpenOrders } from '../../src/payouts/open.orders.js';
 import type { PayoutEvent } from '../../src/payouts/payout.entity.js';
 import type { Evidence, ProviderFacts } from '../../src/payouts/payout.evidence.js';
-import { PayoutStore, type NewPayout } from '../../src/payouts/payout.store.js';
+import { PayoutIntake, type NewPayout } from '../../src/payouts/payout.intake.js';
+import { PayoutStore } from '../../src/payouts/payout.store.js';
 import { RUB } from './application.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
 
@@ -31,8 +33,10 @@ export interface StoredJob {
 }
 
 export interface TestStore {
+  intake: PayoutIntake;
   store: PayoutStore;
   handlers: HandlerRegistry;
+  openOrders: OpenOrders;
   database: TestDatabase;
   dataSource: DataSource;
   /** Inserts a payout in a transaction of its own. @returns its id. */
@@ -91,7 +95,9 @@ export async function startStore(options: Partial<AliKassaOptions> = {}): Promis
     checkSchedule: [10_000, 30_000],
     ...options,
   });
-  const store = new PayoutStore(dataSource, resolved, handlers);
+  const openOrders = new OpenOrders();
+  const intake = new PayoutIntake(dataSource, resolved, handlers);
+  const store = new PayoutStore(dataSource, resolved, handlers, openOrders);
   const query = async <T extends object>(sql: string, params: unknown[] = []): Promise<T[]> =>
     (await database.pool.query<T>(sql, params)).rows;
   const row: TestStore['row'] = async (id) => {
@@ -103,15 +109,17 @@ export async function startStore(options: Partial<AliKassaOptions> = {}): Promis
     query(`SELECT job.key, job.run_at, job.max_attempts, private.payload FROM alikassa_worker.jobs AS job
       JOIN alikassa_worker._private_jobs AS private USING (id) ORDER BY job.id`);
   return {
+    intake,
     store,
     handlers,
+    openOrders,
     database,
     dataSource,
     row,
     jobs,
     add: async (changes, actor) => {
       const one = newPayout(changes);
-      await store.insert(one, actor, dataSource.manager);
+      await intake.insert(one, actor, dataSource.manager);
       return one.id;
     },
     events: (id) => query('SELECT * FROM alikassa_payout_events WHERE payout_id = $1 ORDER BY id', [id]),

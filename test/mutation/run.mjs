@@ -21,6 +21,8 @@ const TARGETS = {
   'src/payouts/payout.decision.ts': ['test/mutation/payout.decision.ts'],
   'src/payouts/payout.facts.ts': ['test/mutation/payout.decision.ts'],
   'src/payouts/payout.schedule.ts': ['test/payouts/payout.schedule.spec.ts'],
+  'src/payouts/payout.intake.ts': ['test/payouts/payout.intake.spec.ts'],
+  'src/payouts/payout.changes.ts': ['test/mutation/payout.store.ts'],
   'src/payouts/payout.store.ts': ['test/mutation/payout.store.ts'],
 };
 

@@ -18,7 +18,7 @@ const times = (count: number, work: () => void): void => void Array.from({ lengt
 
 describe('NotificationRefusals', () => {
   it('logs the first at once, what follows within 10 s in one line, and nothing when nothing follows', () => {
-    const refusals = new NotificationRefusals();
+    const refusals = new NotificationRefusals('default');
     refusals.count('mismatch');
     times(1_200, () => refusals.count('mismatch'));
     times(34, () => refusals.count('malformed'));
@@ -31,7 +31,7 @@ describe('NotificationRefusals', () => {
   });
 
   it('logs the first after a silence at once again', () => {
-    const refusals = new NotificationRefusals();
+    const refusals = new NotificationRefusals('default');
     refusals.count('malformed');
     jest.advanceTimersByTime(10_000);
     refusals.count('overload');
@@ -39,7 +39,7 @@ describe('NotificationRefusals', () => {
   });
 
   it('counts since the start, whatever was logged', () => {
-    const refusals = new NotificationRefusals();
+    const refusals = new NotificationRefusals('default');
     times(3, () => refusals.count('mismatch'));
     jest.advanceTimersByTime(20_000);
     refusals.count('mismatch');

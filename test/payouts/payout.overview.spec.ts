@@ -39,11 +39,11 @@ afterAll(async () => {
   await database.drop();
 });
 
-const accounts = [{ uuid: RUB, currency: 'RUB' }];
+const options = { accounts: [{ uuid: RUB, currency: 'RUB' }], instance: 'default' };
 
 describe('the overview', () => {
   it('counts what is open and what carries attention, and says how old and how late', async () => {
-    const overview = await new PayoutOverview(dataSource, { accounts }).read();
+    const overview = await new PayoutOverview(dataSource, options).read();
     const counts = overview.open.map(({ account, status, count }) => `${account === RUB} ${status} ${count}`);
     expect(counts.toSorted()).toEqual(['true queued 0', 'true sending 0', 'true unknown 2', 'true wait 1']);
     expect(overview.attention.toSorted((a, b) => a.reason.localeCompare(b.reason))).toEqual([
@@ -56,9 +56,10 @@ describe('the overview', () => {
   });
 
   it('reads no payout that has ended without attention', async () => {
-    await new PayoutOverview(dataSource, { accounts }).read();
+    await new PayoutOverview(dataSource, options).read();
     const { rows } = await database.pool.query<Record<'QUERY PLAN', [{ Plan: Plan }]>>(
       `EXPLAIN (ANALYZE, FORMAT JSON) ${statements.sent.at(-1)}`,
+      [options.instance],
     );
     const scans = nodesOf(rows[0]!['QUERY PLAN'][0].Plan).filter(
       (node) => node['Relation Name'] === 'alikassa_payouts',
@@ -69,7 +70,7 @@ describe('the overview', () => {
   });
 
   it('asks the database once, however many ask for it', async () => {
-    const overview = new PayoutOverview(dataSource, { accounts });
+    const overview = new PayoutOverview(dataSource, options);
     const before = statements.sent.length;
     await Promise.all(Array.from({ length: 50 }, async () => overview.read()));
     await overview.read();

@@ -83,7 +83,8 @@ describe('PayoutStore on a database that fails', () => {
       try {
         const readings = [
           test.store.findByOrder('A'),
-          test.store.readSealed({ id: NONE }),
+          test.store.findSealed('A', test.dataSource.manager),
+          test.store.readToSend(NONE),
           test.store.expiredLeases(1),
           test.store.requeueOverdue({ overdueMs: 1, limit: 1, runMs: 1 }),
           test.store.settle(NONE, withdrawal),

@@ -5,7 +5,8 @@ import { accepted, startStore, unauthorized, unclear, unsent, type TestStore } f
 describe('what a change brings with it', () => {
   let test: TestStore;
   beforeAll(async () => {
-    test = await startStore();
+    // Sweeps are rare: a change brings its check with it.
+    test = await startStore({ worker: { sweepIntervalMs: 60_000 } });
     test.handlers.add('queued-handler', ['queued'], () => undefined);
     test.handlers.add('paid-handler', ['paid'], () => undefined);
     test.handlers.add('other-paid-handler', ['paid', 'fail'], () => undefined);
@@ -24,6 +25,28 @@ describe('what a change brings with it', () => {
       expect(job).toMatchObject({ key: `alikassa_check:${id}`, payload: { payoutId: id }, max_attempts: 5 });
       expect((await test.row(id)).due_at).toEqual(job?.run_at);
       expect(await test.holds(id, `due_at - updated_at BETWEEN interval '8 s' AND interval '11 s'`)).toBe(true);
+    });
+
+    it('is left to the sweep where a check is not due before it, which adds it once, for when it is due', async () => {
+      const later = await startStore({ worker: { sweepIntervalMs: 5_000 } });
+      try {
+        const [id, other] = [await later.add(), await later.add()];
+        await later.store.claim(id);
+        await later.store.claim(other);
+        await later.clear();
+        await later.store.settle(id, unclear);
+        await later.store.settle(other, accepted);
+        expect(await later.jobs()).toEqual([]);
+        expect(await later.store.scheduleChecks(8_000, 10)).toBe(0);
+        expect(await later.store.scheduleChecks(12_000, 1)).toBe(1);
+        expect(await later.store.scheduleChecks(12_000, 10)).toBe(1);
+        expect(await later.store.scheduleChecks(12_000, 10)).toBe(0);
+        expect(await later.jobKeys()).toEqual([id, other].map((one) => `alikassa_check:${one}`).toSorted());
+        const job = (await later.jobs()).find(({ key }) => key.endsWith(id));
+        expect(job).toMatchObject({ payload: { payoutId: id }, max_attempts: 5, run_at: (await later.row(id)).due_at });
+      } finally {
+        await later.stop();
+      }
     });
 
     it('submits again after an attempt that was never sent', async () => {

@@ -1,5 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PayoutNotFoundError } from '../../src/alikassa.errors.js';
-import { NONE, newPayout, startStore, type TestStore } from '../helpers/store.js';
+import { Payout } from '../../src/payouts/payout.entity.js';
+import { RUB } from '../helpers/application.js';
+import { NONE, newPayout, startStore, withdrawal, type TestStore } from '../helpers/store.js';
 
 describe('what PayoutStore reads', () => {
   let test: TestStore;
@@ -10,18 +13,27 @@ describe('what PayoutStore reads', () => {
   beforeEach(async () => test.clear());
 
   describe('reading', () => {
-    it('gives the database’s clock beside the payout', async () => {
+    it('gives the database’s clock beside the payout, and it goes on', async () => {
       const id = await test.add();
-      const { payout, now } = await test.store.read(id);
+      const snapshot = await test.store.read(id);
+      const { payout, now } = snapshot;
       const { rows } = await test.database.pool.query<{ now: Date }>('SELECT clock_timestamp() AS now');
       expect(payout.id).toBe(id);
       expect(Math.abs(Number(rows[0]?.now) - Number(now))).toBeLessThan(30_000);
+      await sleep(50);
+      expect(Number(snapshot.now) - Number(now)).toBeGreaterThanOrEqual(49);
       await expect(test.store.read(NONE)).rejects.toThrow(PayoutNotFoundError);
+    });
+
+    it('knows a payout by its id in capitals, too', async () => {
+      const id = await test.add();
+      expect((await test.store.read(id.toUpperCase())).payout.id).toBe(id);
+      expect((await test.store.settle(id.toUpperCase(), withdrawal)).payout).toMatchObject({ id, status: 'withdrawn' });
     });
 
     it('finds an order, without its encrypted columns', async () => {
       const id = await test.add({ orderId: 'find-me' });
-      const found = await test.store.findByOrder('find-me');
+      const found = (await test.store.findByOrder('find-me'))?.payout;
       expect(found).toMatchObject({ id, orderId: 'find-me' });
       for (const column of ['keyId', 'recipientCiphertext', 'numberFingerprint', 'contentFingerprint']) {
         expect(found).toHaveProperty(column, undefined);
@@ -31,20 +43,41 @@ describe('what PayoutStore reads', () => {
 
     it('gives the encrypted columns where they are asked for, by id and by order', async () => {
       const row = newPayout({ orderId: 'sealed' });
-      await test.store.insert(row, undefined, test.dataSource.manager);
+      await test.intake.insert(row, undefined, test.dataSource.manager);
       const { keyId, recipientCiphertext, numberFingerprint, contentFingerprint } = row;
       const sealed = { id: row.id, keyId, recipientCiphertext, numberFingerprint, contentFingerprint };
-      expect(await test.store.readSealed({ id: row.id })).toMatchObject(sealed);
-      expect(await test.store.readSealed({ orderId: 'sealed' })).toMatchObject(sealed);
-      expect(await test.store.readSealed({ id: NONE })).toBeNull();
+      expect(await test.store.readToSend(row.id)).toMatchObject({ known: { payout: sealed }, pause: null });
+      expect(await test.store.readToSend(NONE)).toBeNull();
+      expect(await test.store.findSealed('sealed', test.dataSource.manager)).toMatchObject(sealed);
+      expect(await test.store.findSealed('nobody', test.dataSource.manager)).toBeNull();
+    });
+
+    it('gives the pause of the account beside what is to be sent', async () => {
+      const id = await test.add();
+      await test.database.pool.query(
+        `INSERT INTO alikassa_account_pauses (account, reason, since, paused_until)
+         VALUES ($1, 'rate_limited', now(), now() + interval '1 minute')`,
+        [RUB],
+      );
+      const { pause } = (await test.store.readToSend(id))!;
+      expect(pause?.reason).toBe('rate_limited');
+      expect(pause?.remainingMs).toBeGreaterThan(30_000);
+      expect(pause?.remainingMs).toBeLessThanOrEqual(60_000);
+    });
+
+    it('reads every column as TypeORM does', async () => {
+      const id = await test.add();
+      await test.store.settle(id, await test.paid(id, { paymentAmount: '499.5', isPartialPayment: false }));
+      const expected = await test.dataSource.getRepository(Payout).findOneByOrFail({ id });
+      expect((await test.store.read(id)).payout).toEqual(expected);
     });
 
     it('sees what the given transaction has written', async () => {
       await test.dataSource.transaction(async (manager) => {
         const row = newPayout();
-        await test.store.insert(row, undefined, manager);
-        expect(await test.store.readSealed({ id: row.id }, manager)).toMatchObject({ id: row.id });
-        expect(await test.store.readSealed({ id: row.id })).toBeNull();
+        await test.intake.insert(row, undefined, manager);
+        expect(await test.store.findSealed(row.orderId, manager)).toMatchObject({ id: row.id });
+        expect(await test.store.findSealed(row.orderId, test.dataSource.manager)).toBeNull();
       });
     });
   });

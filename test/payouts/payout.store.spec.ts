@@ -1,17 +1,9 @@
-import { DatabaseUnavailableError, PayoutNotFoundError, StateConflictError } from '../../src/alikassa.errors.js';
-import { RUB } from '../helpers/application.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { jest } from '@jest/globals';
+import { PayoutNotFoundError, StateConflictError } from '../../src/alikassa.errors.js';
+import type { Alongside } from '../../src/payouts/payout.changes.js';
 import { blocked } from '../helpers/database.locks.js';
-import {
-  accepted,
-  NONE,
-  newPayout,
-  startStore,
-  TRACE,
-  unclear,
-  unsent,
-  withdrawal,
-  type TestStore,
-} from '../helpers/store.js';
+import { accepted, NONE, startStore, TRACE, unclear, unsent, withdrawal, type TestStore } from '../helpers/store.js';
 
 describe('PayoutStore', () => {
   let test: TestStore;
@@ -21,93 +13,6 @@ describe('PayoutStore', () => {
   });
   afterAll(async () => test.stop());
   beforeEach(async () => test.clear());
-
-  describe('insert', () => {
-    it('writes every column, and the payout is queued, due at once', async () => {
-      const row = newPayout();
-      expect(await test.store.insert(row, undefined, test.dataSource.manager)).toBe(true);
-      expect(await test.row(row.id)).toMatchObject({
-        order_id: row.orderId,
-        account: RUB,
-        currency: 'RUB',
-        amount: '500.10',
-        service: row.service,
-        number_masked: row.numberMasked,
-        status: 'queued',
-        attempt: 0,
-        revision: 0,
-        possibly_sent: false,
-        key_id: 'test',
-        recipient_ciphertext: row.recipientCiphertext,
-        number_fingerprint: row.numberFingerprint,
-        content_fingerprint: row.contentFingerprint,
-      });
-      expect(await test.holds(row.id, 'due_at = created_at')).toBe(true);
-    });
-
-    it.each([
-      ['the actor', 'op'],
-      ['nobody', undefined],
-    ])('writes the first event, by %s', async (_, actor) => {
-      const id = await test.add({}, actor);
-      expect(await test.events(id)).toEqual([
-        expect.objectContaining({
-          type: 'created',
-          from_status: null,
-          to_status: 'queued',
-          attempt: 0,
-          actor: actor ?? null,
-          detail: {},
-        }),
-      ]);
-    });
-
-    it('adds the job that submits it, and the calls of the handlers of queued', async () => {
-      const id = await test.add();
-      const [event] = await test.events(id);
-      expect(await test.jobKeys()).toEqual([`alikassa_deliver:${event?.id}:queued-handler`, `alikassa_submit:${id}`]);
-      const jobs = await test.jobs();
-      expect(jobs.find(({ key }) => key.startsWith('alikassa_submit'))?.payload).toEqual({ payoutId: id });
-      expect(jobs.find(({ key }) => key.startsWith('alikassa_deliver'))?.payload).toEqual({
-        eventId: event?.id,
-        handler: 'queued-handler',
-      });
-      expect(await test.deliveries()).toEqual([{ event_id: event?.id, handler: 'queued-handler' }]);
-      expect(
-        await test.holds(
-          id,
-          `(SELECT abs(extract(epoch FROM run_at - due_at)) < 1 FROM alikassa_worker.jobs WHERE key = 'alikassa_submit:' || alikassa_payouts.id)`,
-        ),
-      ).toBe(true);
-    });
-
-    it('writes nothing where the order_id is taken', async () => {
-      const first = await test.add({ orderId: 'taken' });
-      const second = newPayout({ orderId: 'taken' });
-      expect(await test.store.insert(second, 'op', test.dataSource.manager)).toBe(false);
-      await expect(test.row(second.id)).rejects.toThrow('There is no row');
-      expect(await test.events(first)).toHaveLength(1);
-      expect(await test.jobs()).toHaveLength(2);
-    });
-
-    it('is rolled back with the transaction that it was given', async () => {
-      const row = newPayout();
-      const work = test.dataSource.transaction(async (manager) => {
-        await test.store.insert(row, undefined, manager);
-        throw new Error('the host changed its mind');
-      });
-      await expect(work).rejects.toThrow('changed its mind');
-      await expect(test.row(row.id)).rejects.toThrow('There is no row');
-      expect(await test.jobs()).toEqual([]);
-    });
-
-    it('gives an error without the values of the statement', async () => {
-      const row = newPayout({ amount: 'not-a-number' });
-      const error: unknown = await test.store.insert(row, undefined, test.dataSource.manager).catch((fault) => fault);
-      expect(error).toBeInstanceOf(DatabaseUnavailableError);
-      expect(JSON.stringify([String(error), error])).not.toContain('not-a-number');
-    });
-  });
 
   describe('settle', () => {
     it('knows the payout, or says that there is none', async () => {
@@ -221,6 +126,120 @@ describe('PayoutStore', () => {
     });
   });
 
+  describe('settle, given the payout as it was last known', () => {
+    it('reads nothing before it writes, and gives what is known for the next time', async () => {
+      const id = await test.add();
+      const known = await test.store.read(id);
+      const read = jest.spyOn(test.store, 'read');
+      try {
+        const claimed = await test.store.claim(id, known);
+        const { payout, known: last } = await test.store.settle(id, accepted, { known: claimed.known });
+        expect(read).not.toHaveBeenCalled();
+        expect(payout).toMatchObject({ status: 'wait', attempt: 1, revision: 2, providerId: '7', leaseUntil: null });
+        expect(last.payout).toBe(payout);
+        read.mockRestore();
+        expect((await test.store.read(id)).payout).toEqual(payout);
+      } finally {
+        read.mockRestore();
+      }
+    });
+
+    it('decides anew where the row has changed meanwhile', async () => {
+      const id = await test.add();
+      const { known } = await test.store.claim(id);
+      await test.store.settle(id, await test.paid(id, { amount: '1' }));
+      const { payout, changed } = await test.store.settle(id, accepted, { known });
+      expect(changed).toBe(true);
+      expect(payout).toMatchObject({ status: 'wait', attention: 'conflict_amount', revision: 3 });
+    });
+
+    it('does not take the word of a stale one that nothing changes', async () => {
+      const id = await test.add();
+      const known = await test.store.read(id);
+      await test.store.claim(id);
+      const { payout, changed } = await test.store.settle(id, unclear, { known });
+      expect({ changed, status: payout.status }).toEqual({ changed: true, status: 'unknown' });
+    });
+
+    it('does not take the word of a stale one that the state forbids it', async () => {
+      const id = await test.add();
+      const { known } = await test.store.claim(id);
+      await test.store.settle(id, unsent);
+      const { payout } = await test.store.settle(id, withdrawal, { known });
+      expect(payout.status).toBe('withdrawn');
+    });
+
+    it('is as fresh as its clock says: a lease is counted from now, not from when it was read', async () => {
+      const id = await test.add();
+      const known = await test.store.read(id);
+      await sleep(1_500);
+      await test.store.claim(id, known);
+      expect(await test.holds(id, `lease_until - updated_at > interval '59 s'`)).toBe(true);
+    });
+  });
+
+  describe('what is to commit alongside', () => {
+    beforeAll(async () => void (await test.database.pool.query('CREATE TABLE notes (note text)')));
+    const notes = async (): Promise<unknown[]> =>
+      (await test.database.pool.query('SELECT note FROM notes ORDER BY note')).rows;
+    const alongside =
+      (note: string): Alongside =>
+      (bind, changed) =>
+        `INSERT INTO notes SELECT ${bind(note, 'text')} FROM ${changed}`;
+
+    it('commits with the change, and with no other', async () => {
+      const id = await test.add();
+      await test.store.settle(id, { type: 'claimed' }, { alongside: alongside('claimed') });
+      expect(await notes()).toEqual([{ note: 'claimed' }]);
+      const stale = await test.store.read(id);
+      await test.store.settle(id, unclear);
+      await test.store.settle(id, await test.paid(id), { known: stale, alongside: alongside('paid') });
+      expect(await notes()).toEqual([{ note: 'claimed' }, { note: 'paid' }]);
+      const { changed } = await test.store.settle(id, await test.paid(id), { alongside: alongside('again') });
+      expect(changed).toBe(false);
+      expect(await notes()).toHaveLength(2);
+    });
+  });
+
+  describe('changes at the same time', () => {
+    const settledAll = (ids: string[]): Promise<unknown[]> =>
+      Promise.all(ids.map((id) => test.store.settle(id, withdrawal)));
+
+    it('of one kind are one transaction, each with its own event', async () => {
+      const ids = [await test.add(), await test.add(), await test.add()];
+      await settledAll(ids);
+      const { rows } = await test.database.pool.query(
+        "SELECT DISTINCT xmin::text FROM alikassa_payouts WHERE id = ANY($1) AND status = 'withdrawn'",
+        [ids],
+      );
+      expect(rows).toHaveLength(1);
+      for (const id of ids) expect((await test.events(id)).map(({ type }) => type)).toEqual(['created', 'withdrawal']);
+    });
+
+    it('of one payout: the second is decided on what the first has written', async () => {
+      const id = await test.add();
+      const known = await test.store.read(id);
+      const results = await Promise.allSettled([test.store.claim(id, known), test.store.claim(id, known)]);
+      expect(results).toMatchObject([
+        { status: 'fulfilled', value: { payout: { status: 'sending', attempt: 1 } } },
+        { status: 'rejected', reason: expect.any(StateConflictError) as unknown },
+      ]);
+      expect(await test.row(id)).toMatchObject({ attempt: 1, revision: 1 });
+    });
+
+    it('are written without one whose row has changed since it was read', async () => {
+      const [changed, same] = [await test.add(), await test.add()];
+      const stale = await test.store.read(changed);
+      await test.store.settle(changed, withdrawal);
+      const results = await Promise.allSettled([
+        test.store.claim(changed, stale),
+        test.store.claim(same, await test.store.read(same)),
+      ]);
+      expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+      expect([(await test.row(changed))['status'], (await test.row(same))['status']]).toEqual(['withdrawn', 'sending']);
+    });
+  });
+
   describe('two who settle at once', () => {
     it('decide one after the other: the second on what the first has written', async () => {
       const id = await test.add();
@@ -228,9 +247,9 @@ describe('PayoutStore', () => {
       await holder.query('BEGIN');
       await holder.query('SELECT 1 FROM alikassa_payouts WHERE id = $1 FOR UPDATE', [id]);
       const first = test.store.settle(id, { type: 'claimed' });
-      const one = await blocked(test.database.pool, 'WITH changed AS');
+      const one = await blocked(test.database.pool, ', changed AS');
       const second = test.store.settle(id, { type: 'claimed' }).catch((error: unknown) => error);
-      await blocked(test.database.pool, 'WITH changed AS', one);
+      await blocked(test.database.pool, ', changed AS', one);
       await holder.query('COMMIT');
       holder.release();
       const results = await Promise.all([first.catch((error: unknown) => error), second]);

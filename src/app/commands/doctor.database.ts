@@ -1,5 +1,5 @@
 import { ConfigurationError, RecipientUnreadableError } from '../../alikassa.errors.js';
-import type { ResolvedOptions } from '../../alikassa.options.js';
+import { DEFAULT_INSTANCE, type ResolvedOptions } from '../../alikassa.options.js';
 import { RecipientCipher } from '../../payouts/recipient.cipher.js';
 import { checkDatabase, checkMigrations, query } from '../database.js';
 import type { StepReport } from '../step.report.js';
@@ -125,7 +125,8 @@ async function checkKeyRing(url: string, cipher: RecipientCipher): Promise<strin
   const uses = await query<{ keyId: string; rows: number; seq: string }>(
     url,
     `SELECT key_id AS "keyId", count(*)::int AS rows, max(seq) AS seq FROM alikassa_payouts
-     WHERE recipient_ciphertext IS NOT NULL GROUP BY key_id ORDER BY key_id`,
+     WHERE instance = $1 AND recipient_ciphertext IS NOT NULL GROUP BY key_id ORDER BY key_id`,
+    [DEFAULT_INSTANCE],
   );
   const fault = (what: string): ConfigurationError => new ConfigurationError('ALIKASSA_ENCRYPTION_KEYS', what);
   for (const { keyId, rows, seq } of uses) {
@@ -144,8 +145,8 @@ async function checkKeyRing(url: string, cipher: RecipientCipher): Promise<strin
 async function opens(url: string, cipher: RecipientCipher, seq: string): Promise<boolean> {
   const [row] = await query<{ id: string; keyId: string; ciphertext: Buffer }>(
     url,
-    'SELECT id, key_id AS "keyId", recipient_ciphertext AS ciphertext FROM alikassa_payouts WHERE seq = $1',
-    [seq],
+    'SELECT id, key_id AS "keyId", recipient_ciphertext AS ciphertext FROM alikassa_payouts WHERE instance = $1 AND seq = $2',
+    [DEFAULT_INSTANCE, seq],
   );
   try {
     if (row?.ciphertext) cipher.open(row.id, row);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { resolveOptions } from '../../alikassa.options.js';
 import { HandlerRegistry } from '../../payouts/handler.registry.js';
+import { OpenOrders } from '../../payouts/open.orders.js';
 import { PayoutStore } from '../../payouts/payout.store.js';
 import { RecipientCipher } from '../../payouts/recipient.cipher.js';
 import { RecipientRotation, type RotationProgress, type RotationReport } from '../../payouts/recipient.rotation.js';
@@ -33,8 +34,8 @@ export async function rotateKeys(env: Environment): Promise<number> {
   try {
     const report = await withDataSource(config.databaseUrl, async (dataSource) => {
       // No handler is called: marking a payout changes no status.
-      const store = new PayoutStore(dataSource, options, new HandlerRegistry());
-      return new RecipientRotation(dataSource, store, cipher).run({
+      const store = new PayoutStore(dataSource, options, new HandlerRegistry(), new OpenOrders());
+      return new RecipientRotation(dataSource, store, cipher, options).run({
         signal: stop.signal,
         onProgress: progressPrinter(),
         onUnreadable: unreadablePrinter(),
