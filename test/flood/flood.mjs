@@ -10,24 +10,33 @@ process; then what it has paid a second is compared.
 
   --seconds N   how long is measured without the flood, and as long with it (default 20, at most 3600)
   --rate N      forged notifications a second (default 2000, at most 20000)
+  --connections N  that the flood opens at most; another one whenever none is idle (default 256, at most 8000)
   --rounds N    turns of each kind (default 5, at most 100)
+  --beside      flood another server, which refuses without a look: what the flood costs by sharing the machine alone
   --help
 
 Exit code: 0 the flood costs less than a third of the payouts, 1 it costs more, 2 wrong usage.`;
 
-const LIMITS = { seconds: [20, 3_600], rate: [2_000, 20_000], rounds: [5, 100] };
+const LIMITS = { seconds: [20, 3_600], rate: [2_000, 20_000], rounds: [5, 100], connections: [256, 8_000] };
 const WARM_UP_MS = 5_000;
 /** Between two rounds: what the last one has left behind should not count for the next. */
 const PAUSE_MS = 500;
 const LEAST = 2 / 3;
 
-/** @returns {{ seconds: number, rate: number, rounds: number } | string} or what is wrong */
+/** @returns {{ seconds: number, rate: number, rounds: number, connections: number, beside: boolean } | string} or what is wrong */
 function readOptions() {
   let values;
   try {
     const number = { type: 'string' };
     values = parseArgs({
-      options: { seconds: number, rate: number, rounds: number, help: { type: 'boolean', default: false } },
+      options: {
+        seconds: number,
+        rate: number,
+        rounds: number,
+        connections: number,
+        beside: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
     }).values;
   } catch (error) {
     return error.message;
@@ -36,7 +45,7 @@ function readOptions() {
     console.log(HELP);
     process.exit(0);
   }
-  const options = {};
+  const options = { beside: values.beside };
   for (const [name, [usual, most]] of Object.entries(LIMITS)) {
     const text = values[name] ?? String(usual);
     if (!/^\d{1,5}$/.test(text) || Number(text) < 1 || Number(text) > most) {
@@ -64,8 +73,8 @@ async function main() {
   }
 }
 
-async function measure(processes, { seconds, rate, rounds }) {
-  await processes.start();
+async function measure(processes, { seconds, rate, rounds, connections, beside }) {
+  await processes.start(connections, beside);
   const load = new Load(processes);
   const loading = load.run();
   // Both ways of working are warm before anything counts.

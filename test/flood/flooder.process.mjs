@@ -31,14 +31,15 @@ const requests = Array.from({ length: KINDS }, (_, index) => {
 });
 
 const idle = [];
+let open = 0;
 let rate = 0;
 let due = 0;
 let startedAt = 0;
 let sent = 0;
 let statuses = {};
 
-/** A connection, and another one in its place when it ends. */
-function open() {
+function connectOne() {
+  open += 1;
   const socket = connect({ port, host: '127.0.0.1', noDelay: true }).setEncoding('latin1');
   let text = '';
   socket.on('connect', () => idle.push(socket));
@@ -56,17 +57,18 @@ function open() {
   socket.on('error', () => undefined);
   socket.on('close', () => {
     if (idle.includes(socket)) idle.splice(idle.indexOf(socket), 1);
-    open();
+    open -= 1;
   });
 }
 
-for (let n = 0; n < connections; n += 1) open();
-
 setInterval(() => {
   for (const wanted = ((performance.now() - startedAt) / 1_000) * rate; due < wanted; due += 1) {
-    // Where none is idle the application is behind; then it gets no more than it can answer.
+    // Where none is idle the application holds its answers; then another connection is opened, as far as allowed.
     const socket = idle.pop();
-    if (!socket) continue;
+    if (!socket) {
+      if (open < connections) connectOne();
+      continue;
+    }
     socket.write(requests[sent % KINDS]);
     sent += 1;
   }
