@@ -71,6 +71,8 @@ async function pack() {
 async function install(name, tarball) {
   const home = join(folder, name);
   await cp(join(HERE, name), home, { recursive: true });
+  // Hosts that are no different in it share one module.
+  await cp(join(HERE, 'app.module.ts'), join(home, 'src/app.module.ts'), { force: false });
   const settings = [name, '.'].map((owner) => join(HERE, owner, 'tsconfig.host.json')).find((path) => existsSync(path));
   await cp(settings, join(home, 'tsconfig.json'));
   const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock'];
@@ -107,6 +109,8 @@ async function payOut(name, keys) {
       PATH: process.env.PATH,
       PORT: String(port),
       DATABASE_URL: await createDatabase(name.replaceAll('-', '_')),
+      // For a host of two.
+      SECOND_DATABASE_URL: await createDatabase(`${name.replaceAll('-', '_')}_second`),
       KEYS: join(folder, 'keys'),
       ACCOUNT: TEST_ACCOUNT.uuid,
       ENCRYPTION_KEY: randomBytes(32).toString('base64'),

@@ -3,6 +3,7 @@ import { Module, type CanActivate, type ExecutionContext } from '@nestjs/common'
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { AliKassaModule, alikassaEntities } from 'nestjs-alikassa';
 import { alikassaMigrations } from 'nestjs-alikassa/migrations';
+import { Receipt, ReceiptBook, Receipts } from './receipts.js';
 
 const env = process.env;
 const key = (file: string): string => readFileSync(`${env['KEYS']}/${file}`, 'utf8');
@@ -15,15 +16,22 @@ class TokenGuard implements CanActivate {
 }
 
 @Module({
+  controllers: [Receipts],
+  providers: [ReceiptBook],
   imports: [
+    // The host's own tables; the payouts' are not there.
+    TypeOrmModule.forRoot({ type: 'postgres', url: env['DATABASE_URL'], entities: [Receipt], synchronize: true }),
+    TypeOrmModule.forFeature([Receipt]),
     TypeOrmModule.forRoot({
+      name: 'payments',
       type: 'postgres',
-      url: env['DATABASE_URL'],
+      url: env['SECOND_DATABASE_URL'],
       entities: alikassaEntities,
       migrations: alikassaMigrations,
       migrationsRun: true,
     }),
     AliKassaModule.forRoot({
+      dataSource: 'payments',
       guards: [TokenGuard],
       accounts: [{ uuid: env['ACCOUNT'] ?? '', currency: 'RUB' }],
       privateKey: key('private.pem'),
