@@ -21,10 +21,11 @@ import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Entity, PrimaryColumn, DataSource } from 'typeorm';
-import { AliKassaModule, alikassaEntities, isFinal, OnPayoutStatus, PayoutService } from 'nestjs-alikassa';
+import { AliKassaModule, alikassaEntities, InjectPayoutService, isFinal, OnPayoutStatus, PayoutService } from 'nestjs-alikassa';
 import type { AliKassaOptions, Payout, PayoutStatusChange } from 'nestjs-alikassa';
 import { AliKassaSimulator } from 'nestjs-alikassa/testing';
 declare const env: NodeJS.ProcessEnv, database: object, options: AliKassaOptions, AppModule: new () => object;
+declare const secondOptions: AliKassaOptions, secondPayouts: PayoutService;
 declare const dataSource: DataSource, payouts: PayoutService, payout: Payout, simulator: AliKassaSimulator;
 declare const userId: string, Balance: new () => { userId: string; amount: string };
 export {};
@@ -62,13 +63,17 @@ describe('a code block of the README or a guide', () => {
   it('is of a kind that is checked here', () => {
     const kinds = new Set(blocks.map(({ language }) => language));
     // Those without a language are drawings.
-    expect([...kinds].sort()).toEqual(['', 'mermaid', 'sh', 'sql', 'ts', 'yaml']);
+    expect([...kinds].sort()).toEqual(['', 'json', 'mermaid', 'sh', 'sql', 'ts', 'yaml']);
     const drawings = of('').filter(({ code }) => !code.includes('->'));
     expect(drawings.map(({ at }) => at)).toEqual([]);
   });
 
   it.each(of('yaml'))('in YAML can be read: $at', ({ code }) => {
     expect(parse(code)).toBeInstanceOf(Object);
+  });
+
+  it.each(of('json'))('in JSON can be read: $at', ({ code }) => {
+    expect(JSON.parse(code)).toBeInstanceOf(Object);
   });
 
   it('in TypeScript compiles, against the sources', () => {
