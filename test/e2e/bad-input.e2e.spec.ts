@@ -4,7 +4,7 @@ import { DataSource, type Logger } from 'typeorm';
 import { EUR, RUB } from '../helpers/application.js';
 import { payload } from '../helpers/payload.js';
 import { startReference, TOKENS, type Answer, type ReferenceApplication } from '../helpers/reference.js';
-import { signedQuery } from '../helpers/notification.query.js';
+import { signedQuery, signOf, withSign } from '../helpers/notification.query.js';
 
 const CARD = '4111111111111111';
 const EXTRA = {
@@ -327,12 +327,7 @@ describe('a resolve, a list and an id', () => {
 
 describe('a notification', () => {
   const query = (changes: Record<string, string> = {}): string => signedQuery(host.simulator, changes);
-  const signatureOf = (text: string): Buffer => {
-    const sign = new URLSearchParams(text).get('sign') ?? '';
-    return Buffer.from(sign, 'base64');
-  };
-  const withSign = (text: string, sign: string): string =>
-    text.replace(/([?&]|^)sign=[^&]*/, `$1sign=${encodeURIComponent(sign)}`);
+  const signatureOf = (text: string): Buffer => Buffer.from(signOf(text), 'base64');
 
   it.each<[number, string, (text: string) => string]>([
     [400, 'without sign', (text) => text.replace(/&?sign=[^&]*/, '')],

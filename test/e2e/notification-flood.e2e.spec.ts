@@ -2,7 +2,7 @@ import type { PayoutDto } from '../../src/payouts/payout.dto.js';
 import { startApplication, type TestApplication } from '../helpers/application.js';
 import { eventually } from '../helpers/until.js';
 import { LogLines } from '../helpers/log.lines.js';
-import { forgedQuery, signedQuery } from '../helpers/notification.query.js';
+import { forgedQuery, signedQuery, signOf, withSign } from '../helpers/notification.query.js';
 import { payload } from '../helpers/payload.js';
 import { create, historyOf } from '../helpers/payout.checks.js';
 import { exchange, pipeline, requestText, type RawAnswer } from '../helpers/raw.http.js';
@@ -58,7 +58,7 @@ async function genuine({ name = '', silentChecks = 1_000 } = {}): Promise<Genuin
     id,
     query,
     wait: signedQuery(host.simulator, { ...ids, payment_status: 'wait' }),
-    forged: query.replace(/sign=[^&]{8}/, 'sign=AAAAAAAA'),
+    forged: withSign(query, `AAAAAAAA${signOf(query).slice(8)}`),
   };
 }
 

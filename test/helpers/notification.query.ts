@@ -24,3 +24,13 @@ export function signedQuery(simulator: AliKassaSimulator, changes: Record<string
 export function forgedQuery(simulator: AliKassaSimulator): string {
   return signedQuery(simulator).replace('payment_status=paid', 'payment_status=fail');
 }
+
+/** The signature of a query, as base64. */
+export function signOf(query: string): string {
+  return new URLSearchParams(query).get('sign') ?? '';
+}
+
+/** The query with another signature. */
+export function withSign(query: string, sign: string): string {
+  return query.replace(/sign=[^&]*/, `sign=${encodeURIComponent(sign)}`);
+}
