@@ -24,7 +24,8 @@ export class HandlerDiscovery implements OnModuleInit {
     const known = instancesIn(this.discovery).map(({ name }) => name);
     // One instance may stand under several tokens; its handlers are registered once.
     const seen = new Set<object>();
-    for (const { metatype, instance, isDependencyTreeStatic } of this.discovery.getProviders().map(describe)) {
+    const wrappers = [...this.discovery.getProviders(), ...this.discovery.getControllers()];
+    for (const { metatype, instance, isDependencyTreeStatic } of wrappers.map(describe)) {
       const prototype: object | null = metatype?.prototype ?? (instance ? Object.getPrototypeOf(instance) : null);
       if (!prototype || (instance && seen.has(instance))) continue;
       if (instance) seen.add(instance);
@@ -34,10 +35,7 @@ export class HandlerDiscovery implements OnModuleInit {
         const name = `${prototype.constructor.name}.${method}`;
         subscriptions.forEach((one) => refuseUnknown(one, known));
         if (!instance || !isDependencyTreeStatic) {
-          throw new ConfigurationError(
-            '@OnPayoutStatus',
-            `${name} is on a request-scoped provider; make it a singleton`,
-          );
+          throw new ConfigurationError('@OnPayoutStatus', `${name} is on a request-scoped class; make it a singleton`);
         }
         const statuses = subscriptions
           .filter((one) => one.instance === undefined || one.instance === this.own.name)

@@ -24,7 +24,7 @@ type HandlerDecorator = <T extends PayoutStatusHandler>(
 ) => void;
 
 /**
- * Calls this method of a provider at least once for every change of a payout to one of these statuses, in any process
+ * Calls this method of a provider or controller at least once for every change of a payout to one of these statuses, in any process
  * that runs the worker. The call is owed from within the transaction of the change, so it survives a crash; it is
  * repeated with back-off until the method returns. Repeats carry the same `eventId`; calls for two changes of one payout
  * may come in any order. The handler is known by `Class.method`: renamed, it misses the calls that are still owed.

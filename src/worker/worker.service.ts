@@ -169,11 +169,11 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
     }
   }
 
+  /** Warnings and errors only: the engine has two lines for every job, and what became of a payout ours say. */
   private engineLogger(): EngineLogger {
     return new EngineLogger(() => (level, message) => {
       if (level === 'error') this.logger.error(message);
       else if (level === 'warning') this.logger.warn(message);
-      else this.logger.verbose(message);
     });
   }
 }

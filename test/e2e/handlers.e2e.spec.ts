@@ -1,4 +1,4 @@
-import { Injectable, Scope } from '@nestjs/common';
+import { Controller, Injectable, Scope } from '@nestjs/common';
 import { OnPayoutStatus } from '../../src/handlers/on.payout.status.js';
 import type { PayoutStatusChange } from '../../src/payouts/handler.registry.js';
 import type { PayoutStatus } from '../../src/payouts/payout.status.js';
@@ -34,12 +34,20 @@ class Mailer {
   }
 }
 
+@Controller('desk')
+class Desk {
+  @OnPayoutStatus('rejected')
+  onRejected(change: PayoutStatusChange): void {
+    calls.push({ handler: 'desk', change });
+  }
+}
+
 let host: TestApplication;
 const warnings: string[] = [];
 beforeAll(async () => {
   const warn = (message: string): number => warnings.push(message);
   const logger = { log: () => undefined, warn, error: warn };
-  host = await startApplication({ providers: [Accounting, Mailer], logger });
+  host = await startApplication({ providers: [Accounting, Mailer], controllers: [Desk], logger });
 });
 afterAll(async () => host.stop());
 beforeEach(() => {
@@ -94,6 +102,13 @@ describe('a handler of the host', () => {
     expect(callsOf(cancelled)).toEqual(['accepted queued']);
   });
 
+  it('may stand on a controller', async () => {
+    const refused = await paidOut('7.01');
+    await host.until(refused, 'rejected');
+    await until(async () => (await owed()) === 0);
+    expect(callsOf(refused).sort()).toEqual(['accepted queued', 'desk rejected']);
+  });
+
   it('is owed no call by a payout whose transaction was rolled back', async () => {
     const { DataSource } = await import('typeorm');
     const order = payload({ order_id: 'rolled-back' });
@@ -140,7 +155,7 @@ describe('at the start', () => {
   }
 
   it.each([
-    ['on a request-scoped provider', [PerRequest], /PerRequest\.onPaid is on a request-scoped provider/],
+    ['on a request-scoped provider', [PerRequest], /PerRequest\.onPaid is on a request-scoped class/],
     ['whose name is taken', [Accounting, Twin], /two handlers named Accounting\.onEnd/],
     ['of a status that there is none', [Misspelt], /"payed" is no status/],
   ])('a handler %s is refused', async (_, providers, message) => {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CanActivate, ExecutionContext, INestApplication, LoggerService, Provider } from '@nestjs/common';
+import type { CanActivate, ExecutionContext, INestApplication, LoggerService, Provider, Type } from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { Test } from '@nestjs/testing';
@@ -58,6 +58,7 @@ export interface TestSetup {
   adapter?: AbstractHttpAdapter;
   /** The host's own, e.g. with handlers. */
   providers?: Provider[];
+  controllers?: Type[];
   /** Another application's, to run beside it on the same database; whoever made them stops them. */
   surroundings?: TestSurroundings;
   /** With other surroundings: where to listen; default a free port. Their own is where the notifications go. */
@@ -136,6 +137,7 @@ export async function startApplication(setup: TestSetup = {}): Promise<TestAppli
       AliKassaModule.forRoot({ ...options, guards: [NamedUserGuard] }),
     ],
     providers: setup.providers ?? [],
+    controllers: setup.controllers ?? [],
   }).compile();
   const app = testing.createNestApplication<INestApplication<App>>(setup.adapter ?? new ExpressAdapter(), {
     logger: setup.logger ?? ['error', 'warn'],
