@@ -13,20 +13,20 @@ export interface AliKassaModuleExtras {
    * in every row, so it must not change. What a named instance exports is injected by it: `@InjectPayoutService(name)`.
    * One instance may do without.
    */
-  name?: string;
+  name?: string | undefined;
   /** Makes `PayoutService` injectable everywhere. Default false. */
-  isGlobal?: boolean;
+  isGlobal?: boolean | undefined;
   /** `name` of the TypeORM DataSource that holds our tables, where it is not the host's default one. */
-  dataSource?: string;
+  dataSource?: string | undefined;
   /** Where the endpoints are mounted. Default `alikassa`; of a named instance `alikassa-` and its name. */
-  prefix?: string;
+  prefix?: string | undefined;
   /**
    * Guards of the payout endpoints; without any they are not mounted, since they move money. What they leave as `name`,
    * `username`, `sub` or `id` on `request.user` stands in the events of every write as `actor`.
    */
-  guards?: Type<CanActivate>[];
+  guards?: Type<CanActivate>[] | undefined;
   /** Modules that the guards need. */
-  imports?: DynamicModule['imports'];
+  imports?: DynamicModule['imports'] | undefined;
 }
 
 /** Where the endpoints are mounted if the host does not say. */

@@ -21,13 +21,13 @@ export type SignatureDigest = 'sha1' | 'sha256';
 /** How this process works on jobs. */
 export interface WorkerOptions {
   /** `false`: this process only accepts payouts; another one sends them. Default true. */
-  enabled?: boolean;
+  enabled?: boolean | undefined;
   /** Jobs run at once by this process. Default 10. */
-  concurrency?: number;
+  concurrency?: number | undefined;
   /** Postgres schema that graphile-worker keeps its jobs in. Default `alikassa_worker`. */
-  schema?: string;
+  schema?: string | undefined;
   /** Milliseconds between two sweeps. Default 5000. */
-  sweepIntervalMs?: number;
+  sweepIntervalMs?: number | undefined;
 }
 
 /** What the host tells the module. Times are milliseconds. */
@@ -37,60 +37,60 @@ export interface AliKassaOptions {
   /** `private.pem` of the payout certificate: its text. */
   privateKey: string | Buffer;
   /** `password.txt` of the payout certificate: its text, with or without a line break at the end. */
-  passphrase?: string;
+  passphrase?: string | undefined;
   /** `public.pem` of the certificate for notifications: its text. */
   notificationPublicKey: string | Buffer;
   /** Digest of request signatures. Default `sha1`, as PHP's openssl_sign. */
-  digest?: SignatureDigest;
+  digest?: SignatureDigest | undefined;
   /** Default `https://api-merchant.alikassa.com`. */
-  baseUrl?: string;
+  baseUrl?: string | undefined;
   /** Certificate authorities that the provider's certificate is checked by, instead of Node's own. PEM. */
-  ca?: string | Buffer;
+  ca?: string | Buffer | undefined;
   /** Ring for recipients' data; the first key is active, the others only decrypt. */
   encryptionKeys: EncryptionKey[];
   /**
    * Days after its end for which a payout's recipient stays readable, by the database's clock; then the ciphertext is
    * erased. Masked number and fingerprints stay, for search and repeated creates. Default: it is kept.
    */
-  recipientRetentionDays?: number;
+  recipientRetentionDays?: number | undefined;
   /** Sent as `notification_endpoint_url` where a payout names no endpoint of its own. */
-  notificationUrl?: string;
+  notificationUrl?: string | undefined;
   /**
    * `true`: a notification settles nothing by its own word; the status call is asked at once, and settles. Then the key
    * for notifications alone, in wrong hands, makes no payout paid. Default false.
    */
-  confirmNotifications?: boolean;
+  confirmNotifications?: boolean | undefined;
   /** Total time for one call to the provider. Default 30000. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
   /** How long a sending attempt may hold its payout; longer than `timeoutMs`. Default `timeoutMs` + 30000. */
-  leaseMs?: number;
+  leaseMs?: number | undefined;
   /** Pauses between status calls; the last one repeats. Default 10s, 30s, 1m, 5m, 15m, 1h. */
-  checkSchedule?: number[];
+  checkSchedule?: number[] | undefined;
   /** A payout that stays `wait` or `unknown` for longer gets `attention`; polling goes on. Default 24 h. */
-  attentionAfterMs?: number;
+  attentionAfterMs?: number | undefined;
   /** After the documented 400: "not found" must be seen this often before a payout is `rejected`. Default 2. */
-  rejectAfterNotFound?: number;
+  rejectAfterNotFound?: number | undefined;
   /** After the documented 400: and over at least this long. Default 120000. */
-  rejectAfterMs?: number;
+  rejectAfterMs?: number | undefined;
   /**
    * What becomes of a payout that may have been sent but that the provider says it does not have, as often and as long
    * as above. `hold` (default): it waits for a person, with `attention`. `resubmit`: the same order_id and the same body
    * are sent again; only safe if the provider refuses an order_id that it knows, which it does not promise.
    */
-  onNotFound?: 'hold' | 'resubmit';
+  onNotFound?: 'hold' | 'resubmit' | undefined;
   /** With `resubmit`: attempts that may have been sent before the payout is held all the same. Default 5. */
-  maxResubmissions?: number;
+  maxResubmissions?: number | undefined;
   /**
    * Attempts proven never sent before the payout is held with `attention`. Their pause doubles up to 5 minutes, so the
    * default, 400, outlasts an outage of more than a day.
    */
-  maxUnsentAttempts?: number;
+  maxUnsentAttempts?: number | undefined;
   /**
    * After 401, 403 or 429 nothing of the account is sent for this long, then one payout tries; doubles up to 16 times
    * with every failure. Retry-After is honoured. Default 60000.
    */
-  pauseMs?: number;
-  worker?: WorkerOptions;
+  pauseMs?: number | undefined;
+  worker?: WorkerOptions | undefined;
 }
 
 /** The options with every default filled in. */

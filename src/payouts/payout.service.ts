@@ -28,13 +28,13 @@ import type { RecipientCipher } from './recipient.cipher.js';
 
 /** Who asks: kept in the payout's events. */
 export interface Caller {
-  actor?: string;
+  actor?: string | undefined;
 }
 
 /** What else `create` takes. */
 export interface CreateOptions extends Caller {
   /** The caller's transaction, on the DataSource of the payouts; without it, `create` makes one of its own. */
-  manager?: EntityManager;
+  manager?: EntityManager | undefined;
 }
 
 interface CreatedPayout {
