@@ -7,12 +7,14 @@ const INTEGER_LIMIT = 2 ** 63;
 const SMALL = 1e-4;
 /** Text that is PHP's as it stands: printable ASCII and DEL, without quote, backslash and slash. */
 const NOT_PLAIN = /[^ !#-.0-[\]-\x7f]/;
-const NOT_ASCII = /[^\0-\x7f]/;
-const SLASH = 0x2f;
 const LAST_ASCII = 0x7f;
-const LONE_SURROGATE = /\p{Surrogate}/u;
+/** UTF-16 unit of ASCII -> whether it is PHP's as it stands. */
+const IS_PLAIN = Array.from({ length: LAST_ASCII + 1 }, (_, unit) => !NOT_PLAIN.test(String.fromCharCode(unit)));
 /** UTF-16 unit -> its escape, filled on first use: making them anew took most of the time of a Cyrillic name. */
 const ESCAPES: string[] = [];
+/** Key -> how it stands before its value: the provider has some 30 of them. Bounded, since a key may be any text. */
+const KEYS = new Map<string, string>();
+const MOST_KEYS = 200;
 
 /** What cannot be encoded; the containers that it passes on its way out add where it is. */
 class Fault {
@@ -90,12 +92,20 @@ function encodeObject(entries: Readonly<Record<string, unknown>>, depth: number)
   for (const key of Object.keys(entries)) {
     const value = entries[key];
     if (value === undefined) continue;
-    const start = `${text === '' ? '{' : ','}${encodeString(key)}:`;
+    const start = (text === '' ? '{' : ',') + encodeKey(key);
     // Nearly all that is sent: it needs no path, since it cannot fail.
     if (typeof value === 'string' && !NOT_PLAIN.test(value)) text += `${start}"${value}"`;
     else text += start + encodeWithin(value, depth, () => `.${key}`);
   }
   return text === '' ? '[]' : `${text}}`;
+}
+
+function encodeKey(key: string): string {
+  const known = KEYS.get(key);
+  if (known !== undefined) return known;
+  const encoded = `${encodeString(key)}:`;
+  if (KEYS.size < MOST_KEYS) KEYS.set(key, encoded);
+  return encoded;
 }
 
 function encodeWithin(value: unknown, depth: number, segment: () => string): string {
@@ -113,23 +123,6 @@ function isOrdinaryNumber(value: number): boolean {
   return size >= SMALL && size < INTEGER_LIMIT;
 }
 
-/** Escapes what JSON.stringify left as it is. */
-function escaped(json: string): string {
-  let text = '';
-  let from = 0;
-  for (let index = 0; index < json.length; index++) {
-    const unit = json.charCodeAt(index);
-    if (unit === SLASH) {
-      text += `${json.slice(from, index)}\\`;
-      from = index;
-    } else if (unit > LAST_ASCII) {
-      text += json.slice(from, index) + (ESCAPES[unit] ??= `\\u${unit.toString(16).padStart(4, '0')}`);
-      from = index + 1;
-    }
-  }
-  return text + json.slice(from);
-}
-
 /** An object literal or what JSON.parse makes, of any realm: its prototype is none, or one without a prototype. */
 function isPlainObject(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -138,10 +131,24 @@ function isPlainObject(value: object): boolean {
 
 function encodeString(text: string): string {
   if (!NOT_PLAIN.test(text)) return `"${text}"`;
-  if (NOT_ASCII.test(text) && LONE_SURROGATE.test(text)) {
+  if (!text.isWellFormed()) {
     throw new Fault('the text is not well-formed Unicode (a lone surrogate); send valid text');
   }
-  return escaped(JSON.stringify(text));
+  let escaped = '"';
+  let from = 0;
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit <= LAST_ASCII && IS_PLAIN[unit]) continue;
+    escaped += text.slice(from, index) + (ESCAPES[unit] ??= escapeOf(unit));
+    from = index + 1;
+  }
+  return `${escaped}${text.slice(from)}"`;
+}
+
+function escapeOf(unit: number): string {
+  if (unit > LAST_ASCII) return `\\u${unit.toString(16).padStart(4, '0')}`;
+  const unitAlone = String.fromCharCode(unit);
+  return unitAlone === '/' ? '\\/' : JSON.stringify(unitAlone).slice(1, -1);
 }
 
 /** Doubles as PHP writes them with `serialize_precision` -1: the shortest digits that read back as the same number. */

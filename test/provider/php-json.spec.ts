@@ -90,6 +90,16 @@ describe('phpJsonEncode', () => {
     }
   });
 
+  it('escapes a key as it does text, every time and among many', () => {
+    for (let count = 0; count < 3; count++)
+      expect(phpJsonEncode({ 'a/"\u00e9': count })).toBe(`{"a\\/\\"\\u00e9":${count}}`);
+    const many = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`/${index}`, 'x']));
+    const text = `{${Object.keys(many)
+      .map((key) => `"\\${key}":"x"`)
+      .join(',')}}`;
+    expect([phpJsonEncode(many), phpJsonEncode(many)]).toEqual([text, text]);
+  });
+
   it('encodes an object without a prototype', () => {
     expect(phpJsonEncode(Object.assign(Object.create(null) as object, { a: 1 }))).toBe('{"a":1}');
   });
