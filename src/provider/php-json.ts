@@ -2,8 +2,9 @@ import { UnencodableError } from '../alikassa.errors.js';
 
 /** PHP's own limit (`json_encode`, parameter `depth`); it also ends a value that contains itself. */
 const MAX_DEPTH = 512;
-/** Whole numbers below it are PHP integers; from it on, and below the second, PHP writes a double with an exponent. */
+/** Whole numbers below it are PHP's integers; from it on they are doubles, with an exponent. */
 const INTEGER_LIMIT = 2 ** 63;
+/** Fractions below it have an exponent. */
 const SMALL = 1e-4;
 /** Text that is PHP's as it stands: printable ASCII and DEL, without quote, backslash and slash. */
 const NOT_PLAIN = /[^ !#-.0-[\]-\x7f]/;
@@ -117,12 +118,6 @@ function encodeWithin(value: unknown, depth: number, segment: () => string): str
   }
 }
 
-function isOrdinaryNumber(value: number): boolean {
-  const size = Math.abs(value);
-  if (Number.isInteger(value)) return size < INTEGER_LIMIT && !Object.is(value, -0);
-  return size >= SMALL && size < INTEGER_LIMIT;
-}
-
 /** An object literal or what JSON.parse makes, of any realm: its prototype is none, or one without a prototype. */
 function isPlainObject(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -138,7 +133,7 @@ function encodeString(text: string): string {
   let from = 0;
   for (let index = 0; index < text.length; index++) {
     const unit = text.charCodeAt(index);
-    if (unit <= LAST_ASCII && IS_PLAIN[unit]) continue;
+    if (IS_PLAIN[unit]) continue;
     escaped += text.slice(from, index) + (ESCAPES[unit] ??= escapeOf(unit));
     from = index + 1;
   }
@@ -155,7 +150,8 @@ function escapeOf(unit: number): string {
 function encodeNumber(value: number): string {
   if (!Number.isFinite(value)) throw new Fault('is not a finite number; send a finite one');
   if (Object.is(value, -0)) return '-0';
-  if (isOrdinaryNumber(value)) return String(value);
+  const size = Math.abs(value);
+  if (Number.isInteger(value) ? size < INTEGER_LIMIT : size >= SMALL) return String(value);
   const [mantissa = '', exponent = ''] = value.toExponential().split('e');
   return `${mantissa.includes('.') ? mantissa : `${mantissa}.0`}e${exponent}`;
 }

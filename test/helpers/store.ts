@@ -54,7 +54,7 @@ export interface TestStore {
   holds(id: string, condition: string): Promise<boolean>;
   /** Changes the row past the store: what a test needs in place of time or of a fault. */
   change(id: string, assignments: string): Promise<void>;
-  /** Removes jobs, deliveries and pauses. */
+  /** Removes jobs, deliveries and pauses; the intake and the store are new ones then, that remember no statement. */
   clear(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -96,8 +96,10 @@ export async function startStore(options: Partial<AliKassaOptions> = {}): Promis
     ...options,
   });
   const openOrders = new OpenOrders();
-  const intake = new PayoutIntake(dataSource, resolved, handlers);
-  const store = new PayoutStore(dataSource, resolved, handlers, openOrders);
+  const renewed = (): Pick<TestStore, 'intake' | 'store'> => ({
+    intake: new PayoutIntake(dataSource, resolved, handlers),
+    store: new PayoutStore(dataSource, resolved, handlers, openOrders),
+  });
   const query = async <T extends object>(sql: string, params: unknown[] = []): Promise<T[]> =>
     (await database.pool.query<T>(sql, params)).rows;
   const row: TestStore['row'] = async (id) => {
@@ -108,9 +110,8 @@ export async function startStore(options: Partial<AliKassaOptions> = {}): Promis
   const jobs: TestStore['jobs'] = () =>
     query(`SELECT job.key, job.run_at, job.max_attempts, private.payload FROM alikassa_worker.jobs AS job
       JOIN alikassa_worker._private_jobs AS private USING (id) ORDER BY job.id`);
-  return {
-    intake,
-    store,
+  const test: TestStore = {
+    ...renewed(),
     handlers,
     openOrders,
     database,
@@ -119,7 +120,7 @@ export async function startStore(options: Partial<AliKassaOptions> = {}): Promis
     jobs,
     add: async (changes, actor) => {
       const one = newPayout(changes);
-      await intake.insert(one, actor, dataSource.manager);
+      await test.intake.insert(one, actor, dataSource.manager);
       return one.id;
     },
     events: (id) => query('SELECT * FROM alikassa_payout_events WHERE payout_id = $1 ORDER BY id', [id]),
@@ -139,11 +140,14 @@ export async function startStore(options: Partial<AliKassaOptions> = {}): Promis
     },
     change: async (id, assignments) =>
       void (await query(`UPDATE alikassa_payouts SET ${assignments} WHERE id = $1`, [id])),
-    clear: async () =>
-      void (await query('TRUNCATE alikassa_worker._private_jobs, alikassa_deliveries, alikassa_account_pauses')),
+    clear: async () => {
+      await query('TRUNCATE alikassa_worker._private_jobs, alikassa_deliveries, alikassa_account_pauses');
+      Object.assign(test, renewed());
+    },
     stop: async () => {
       await dataSource.destroy();
       await database.drop();
     },
   };
+  return test;
 }
