@@ -8,6 +8,7 @@ import { parseEncryptionKeys } from '../../src/app/config.values.js';
 import { RUB, startApplication, prepare, type TestApplication, type TestSurroundings } from '../helpers/application.js';
 import { blocked, meanwhile } from '../helpers/database.locks.js';
 import { payload } from '../helpers/payload.js';
+import { until } from '../helpers/until.js';
 
 const CLI = resolve('dist/src/app/cli.js');
 const BATCH = 200;
@@ -30,7 +31,7 @@ function alikassa(...args: string[]) {
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
   const ended = new Promise<Ended>((done) => child.once('close', (code) => done({ code, out, err })));
-  return { child, ended };
+  return { child, ended, err: () => err };
 }
 const rotate = (): Promise<Ended> => alikassa('keys', 'rotate').ended;
 const query = async (sql: string): Promise<Record<string, unknown>[]> =>
@@ -135,11 +136,12 @@ describe('alikassa keys rotate', () => {
       const { pool } = surroundings.database;
       const [first] = await accept(BATCH + 50);
       await query(`UPDATE alikassa_payouts SET key_id = 'gone' WHERE id = '${first}'`);
-      const { child, ended } = alikassa('keys', 'rotate');
+      const { child, ended, err } = alikassa('keys', 'rotate');
       // The first batch is held up at its first row, which waits to be marked.
       await meanwhile(pool, [`SELECT 1 FROM alikassa_payouts WHERE id = '${first}' FOR UPDATE`], async () => {
         await blocked(pool, 'UPDATE');
         child.kill(signal);
+        await until(() => err().includes('stopping after the batch under way'));
       });
       const stopped = await ended;
       expect([stopped.code, stopped.out]).toEqual([1, expect.stringContaining(`rotated     ${BATCH - 1} row(s)`)]);

@@ -31,6 +31,8 @@ export async function rotateKeys(env: Environment): Promise<number> {
   await checkMigrations(config.databaseUrl, options.worker.schema);
   const cipher = new RecipientCipher(options.encryptionKeys);
   const stop = onStopSignal();
+  const say = (): void => console.error('stopping after the batch under way');
+  stop.signal.addEventListener('abort', say, { once: true });
   try {
     const report = await withDataSource(config.databaseUrl, async (dataSource) => {
       // No handler is called: marking a payout changes no status.
