@@ -6,7 +6,8 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PayoutDto } from '../../src/payouts/payout.dto.js';
 import { AliKassaSimulator, generateTestKeys } from '../../src/testing/index.js';
-import { freePort, RUB } from '../helpers/application.js';
+import { freePort } from '../../src/app/free.port.js';
+import { RUB } from '../helpers/application.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 
 const CLI = resolve('dist/src/app/cli.js');

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { generateTestKeys, type TestKeys } from '../../src/testing/index.js';
-import { freePort } from '../helpers/application.js';
+import { freePort } from '../../src/app/free.port.js';
 import { alikassa } from '../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { payload } from '../helpers/payload.js';

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AliKassaSimulator, generateTestKeys, TEST_ACCOUNT } from '../../src/testing/index.js';
-import { freePort } from '../helpers/application.js';
+import { freePort } from '../../src/app/free.port.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { ExampleHost } from '../helpers/example.process.js';
 import { closedGate } from '../helpers/gate.js';

@@ -1,13 +1,8 @@
 import { DataSource } from 'typeorm';
 import type { Payout } from '../../src/payouts/payout.entity.js';
 import { RecipientRetention } from '../../src/payouts/recipient.retention.js';
-import {
-  freePort,
-  prepare,
-  startApplication,
-  type TestApplication,
-  type TestSurroundings,
-} from '../helpers/application.js';
+import { freePort } from '../../src/app/free.port.js';
+import { prepare, startApplication, type TestApplication, type TestSurroundings } from '../helpers/application.js';
 import { LogLines } from '../helpers/log.lines.js';
 import { payload } from '../helpers/payload.js';
 import { expectNoRecipient, historyOf } from '../helpers/payout.checks.js';

@@ -2,13 +2,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import type { Payout } from '../../src/payouts/payout.entity.js';
 import { RecipientRotation, type RotationOptions, type RotationReport } from '../../src/payouts/recipient.rotation.js';
-import {
-  freePort,
-  prepare,
-  startApplication,
-  type TestApplication,
-  type TestSurroundings,
-} from '../helpers/application.js';
+import { freePort } from '../../src/app/free.port.js';
+import { prepare, startApplication, type TestApplication, type TestSurroundings } from '../helpers/application.js';
 import { blocked, meanwhile } from '../helpers/database.locks.js';
 import { eventually } from '../helpers/until.js';
 import { payload } from '../helpers/payload.js';

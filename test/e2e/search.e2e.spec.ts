@@ -3,13 +3,8 @@ import { Reflector } from '@nestjs/core';
 import { PayoutController } from '../../src/payouts/payout.controller.js';
 import type { PayoutDto } from '../../src/payouts/payout.dto.js';
 import { RequireScope } from '../../src/payouts/payout.scopes.js';
-import {
-  freePort,
-  prepare,
-  startApplication,
-  type TestApplication,
-  type TestSurroundings,
-} from '../helpers/application.js';
+import { freePort } from '../../src/app/free.port.js';
+import { prepare, startApplication, type TestApplication, type TestSurroundings } from '../helpers/application.js';
 import { payload } from '../helpers/payload.js';
 
 const CARD = '4111111111111111';

@@ -6,13 +6,8 @@ import { join } from 'node:path';
 import type { AliKassaOptions } from '../../src/alikassa.options.js';
 import type { PayoutDto } from '../../src/payouts/payout.dto.js';
 import type { ConnectionFault } from '../../src/testing/index.js';
-import {
-  freePort,
-  prepare,
-  startApplication,
-  type TestApplication,
-  type TestSurroundings,
-} from '../helpers/application.js';
+import { freePort } from '../../src/app/free.port.js';
+import { prepare, startApplication, type TestApplication, type TestSurroundings } from '../helpers/application.js';
 import { certificate } from '../helpers/certificate.js';
 import { startHostProcess } from '../helpers/host.js';
 import { payload } from '../helpers/payload.js';

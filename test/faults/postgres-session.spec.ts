@@ -181,8 +181,8 @@ it('87: serialization failure -> create says so and its repeat finds the other, 
 });
 
 it('88: deadlock -> the transaction that lost is repeated, the result is written again', async () => {
-  // Long enough for the test to close the circle; what waits first looks for one first, and loses.
-  await start({ extra: { options: '-c deadlock_timeout=2s' } });
+  // Long enough for the test to close the circle on a busy machine; what waits first looks for one, once, and loses.
+  await start({ extra: { options: '-c deadlock_timeout=5s' } });
   const { pool } = host.database;
   const [one, two] = [open(), open()];
   const both = (bodies: [object, object], between: () => Promise<unknown>) =>

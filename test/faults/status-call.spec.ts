@@ -1,6 +1,7 @@
 import type { PayoutDto } from '../../src/payouts/payout.dto.js';
 import type { RequestFault } from '../../src/testing/index.js';
-import { freePort, prepare, startApplication, type TestApplication } from '../helpers/application.js';
+import { freePort } from '../../src/app/free.port.js';
+import { prepare, startApplication, type TestApplication } from '../helpers/application.js';
 import { payload } from '../helpers/payload.js';
 import { unprotected } from '../helpers/unprotected.js';
 import { until } from '../helpers/until.js';

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CanActivate, ExecutionContext, INestApplication, LoggerService, Provider, Type } from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
@@ -9,6 +8,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import request from 'supertest';
 import type { App } from 'supertest/types.js';
 import type { DataSourceOptions } from 'typeorm';
+import { freePort } from '../../src/app/free.port.js';
 import { AliKassaModule, alikassaEntities } from '../../src/alikassa.module.js';
 import type { AliKassaOptions } from '../../src/alikassa.options.js';
 import type { PayoutDto, PayoutEventDto } from '../../src/payouts/payout.dto.js';
@@ -176,13 +176,4 @@ async function untilStatus(http: () => ReturnType<typeof request>, id: string, s
     }
     await sleep(20);
   }
-}
-
-/** A port of the loopback address that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }

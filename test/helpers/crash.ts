@@ -1,5 +1,6 @@
 import type { AliKassaOptions } from '../../src/alikassa.options.js';
-import { freePort, prepare, type TestSurroundings } from './application.js';
+import { freePort } from '../../src/app/free.port.js';
+import { prepare, type TestSurroundings } from './application.js';
 import { DatabaseProxy } from './database.proxy.js';
 import { startHostProcess, type HostProcess } from './host.js';
 import { payload } from './payload.js';

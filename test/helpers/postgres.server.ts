@@ -2,12 +2,9 @@ import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/app/embedded-postgres.js';
-import { isFree } from '../../src/app/free.port.js';
+import { freePort } from '../../src/app/free.port.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
 import { eventually } from './until.js';
-
-/** Below the range that systems take ports of outgoing connections from: nobody takes it while the server is down. */
-const PORTS = { first: 20_000, count: 10_000 };
 
 export interface PostgresServer {
   url: string;
@@ -30,10 +27,8 @@ export async function startPostgresServer(): Promise<PostgresServer> {
   const folder = await mkdtemp(join(tmpdir(), 'alikassa-server-'));
   // As root the server runs as another user, which must be able to reach its folder.
   await chmod(folder, 0o711);
-  const port = await eventually('a free port', async () => {
-    const candidate = PORTS.first + Math.floor(Math.random() * PORTS.count);
-    return (await isFree(candidate)) && candidate;
-  });
+  // Given, so that it is the same after a restart.
+  const port = await freePort();
   const start = (): Promise<EmbeddedPostgres> =>
     startEmbeddedPostgres({ folder, database: 'test', durable: false, port });
   let server: EmbeddedPostgres | undefined = await start();

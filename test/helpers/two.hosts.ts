@@ -1,6 +1,7 @@
 import request from 'supertest';
 import type { PayoutDto } from '../../src/payouts/payout.dto.js';
-import { freePort, prepare, type TestSetup, type TestSurroundings } from './application.js';
+import { freePort } from '../../src/app/free.port.js';
+import { prepare, type TestSetup, type TestSurroundings } from './application.js';
 import { eventually } from './until.js';
 import { startHostProcess, type HostProcess } from './host.js';
 import { payload } from './payload.js';

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PayoutDto } from '../../src/payouts/payout.dto.js';
 import { generateTestKeys, type TestKeys } from '../../src/testing/index.js';
-import { EUR, freePort, RUB, startApplication, type TestApplication } from '../helpers/application.js';
+import { freePort } from '../../src/app/free.port.js';
+import { EUR, RUB, startApplication, type TestApplication } from '../helpers/application.js';
 
 const hasPhp = spawnSync('php', ['-r', 'exit(function_exists("openssl_sign") ? 0 : 1);']).status === 0;
 if (!hasPhp) console.log('PHP not found: the test against a provider in PHP was skipped.');
