@@ -1,6 +1,6 @@
 import type { PayoutDto } from '../../src/payouts/payout.dto.js';
 import { startApplication, type TestApplication } from '../helpers/application.js';
-import { eventually } from '../helpers/until.js';
+import { eventually, until } from '../helpers/until.js';
 import { LogLines } from '../helpers/log.lines.js';
 import { forgedQuery, signedQuery, signOf, withSign } from '../helpers/notification.query.js';
 import { payload } from '../helpers/payload.js';
@@ -87,12 +87,16 @@ describe('a flood of forged notifications', () => {
   it('is answered slowly by then: those who are turned away get their answers in turn', async () => {
     const forged = get(forgedQuery(host.simulator));
     await turnedAway(forged, () => forged);
-    const startedAt = performance.now();
     const flood = Array.from({ length: BATCH }, () => forged);
-    const answers = await pipeline(port, flood);
-    const held = answers.filter(({ status }) => status === 503).length;
-    expect(held).toBeGreaterThan(0);
-    expect(performance.now() - startedAt).toBeGreaterThan((Math.ceil(held / 250) - 1) * 1_000);
+    let [held, tookMs] = [0, 0];
+    await until(async () => {
+      const startedAt = performance.now();
+      const answers = await pipeline(port, flood);
+      tookMs = performance.now() - startedAt;
+      held = answers.filter(({ status }) => status === 503).length;
+      return held > 250;
+    });
+    expect(tookMs).toBeGreaterThan((Math.ceil(held / 250) - 1) * 1_000);
   });
 
   it('leaves the other endpoints open', async () => {
@@ -121,19 +125,26 @@ describe('a flood of forged notifications', () => {
   it.each(REQUESTS)('by %s does not turn a genuine one away that is of an open payout', async (_, request) => {
     const forged = request(forgedQuery(host.simulator));
     await turnedAway(forged, () => forged);
-    const { id, query, wait } = await genuine();
-    // By chance one is verified now and then; not each of these.
-    const flood = Array.from({ length: BATCH }, () => forged);
-    const answers = await pipeline(port, [
-      ...flood,
-      ...Array.from({ length: 20 }, () => [...flood.slice(0, 20), request(wait)]).flat(),
-      request(query),
-    ]);
-    const mixed = answers.slice(BATCH, -1).map(({ status }) => status);
-    expect(mixed.filter((_, index) => index % 21 === 20)).toEqual(Array.from({ length: 20 }, () => 200));
-    expect(mixed.filter((status) => status === 503).length).toBeGreaterThan(200);
-    const { body } = (await host.http().get(`/alikassa/payouts/${id}`)) as { body: PayoutDto };
-    expect(body.status).toBe('paid');
+    const taken: { id: string; statuses: number[] }[] = [];
+    // A busy machine may send them so slowly that none has to be turned away: that shows nothing, and is done again.
+    await until(async () => {
+      const { id, query, wait } = await genuine();
+      // By chance one is verified now and then; not each of these.
+      const flood = Array.from({ length: BATCH }, () => forged);
+      const answers = await pipeline(port, [
+        ...flood,
+        ...Array.from({ length: 20 }, () => [...flood.slice(0, 20), request(wait)]).flat(),
+        request(query),
+      ]);
+      const mixed = answers.slice(BATCH).map(({ status }) => status);
+      taken.push({ id, statuses: mixed.filter((_, index) => index % 21 === 20 || index === mixed.length - 1) });
+      return mixed.filter((status) => status === 503).length > 200;
+    });
+    for (const { id, statuses } of taken) {
+      expect(statuses).toEqual(Array.from({ length: 21 }, () => 200));
+      const { body } = (await host.http().get(`/alikassa/payouts/${id}`)) as { body: PayoutDto };
+      expect(body.status).toBe('paid');
+    }
   });
 
   it.each(REQUESTS)('by %s that names an open payout has a share of its own, and no more', async (_, request) => {
