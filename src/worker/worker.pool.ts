@@ -46,6 +46,16 @@ export function createWorkerPool(dataSource: DataSource, max: number): pg.Pool {
   return pool;
 }
 
+/**
+ * Gives the clients of the DataSource's own pool an error listener as well: pg-pool takes its own away when it hands one
+ * over, TypeORM listens a moment later, and a connection that is lost in between would end the process. Whoever holds the
+ * client sees the error by the query that fails.
+ */
+export function guardConnections(dataSource: DataSource): void {
+  const { master } = dataSource.driver as { master?: Partial<Pick<pg.Pool, 'on'>> };
+  master?.on?.('connect', (client) => client.on('error', () => undefined));
+}
+
 function connectionOf(dataSource: DataSource): pg.PoolConfig {
   const { options } = dataSource;
   if (!isPostgres(options)) throw new ConfigurationError('dataSource', `is ${options.type}; payouts need Postgres`);

@@ -26,7 +26,7 @@ import type { CheckTask } from './check.task.js';
 import type { DeliverTask } from './deliver.task.js';
 import type { SubmitTask } from './submit.task.js';
 import type { SweepTask } from './sweep.task.js';
-import { createWorkerPool } from './worker.pool.js';
+import { createWorkerPool, guardConnections } from './worker.pool.js';
 
 const RESTART_PAUSE_MS = 500;
 const NEEDS_OWNER =
@@ -57,6 +57,7 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
   async onApplicationBootstrap(): Promise<void> {
     const { concurrency, enabled, schema, sweepIntervalMs } = this.options.worker;
     this.pool = createWorkerPool(this.dataSource, concurrency + 2);
+    guardConnections(this.dataSource);
     // Accepting a payout adds a job, so the engine's tables must be there even where no worker runs.
     await runMigrations({ pgPool: this.pool, schema, logger: this.engineLogger() }).catch((error: unknown) => {
       throw isDenied(error) ? new ConfigurationError('worker.schema', NEEDS_OWNER) : error;
