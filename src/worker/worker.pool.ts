@@ -52,8 +52,13 @@ export function createWorkerPool(dataSource: DataSource, max: number): pg.Pool {
  * client sees the error by the query that fails.
  */
 export function guardConnections(dataSource: DataSource): void {
-  const { master } = dataSource.driver as { master?: Partial<Pick<pg.Pool, 'on'>> };
-  master?.on?.('connect', (client) => client.on('error', () => undefined));
+  const { master } = dataSource.driver as unknown as { master: pg.Pool };
+  // Once, however many instances of the module share the DataSource.
+  if (!master.listeners('connect').includes(listen)) master.on('connect', listen);
+}
+
+function listen(client: pg.PoolClient): void {
+  client.on('error', () => undefined);
 }
 
 function connectionOf(dataSource: DataSource): pg.PoolConfig {
