@@ -30,6 +30,7 @@ const LIMITS = { size: 100, atOnce: 2, patienceMs: 250, stuck: 3 };
  */
 export class RowBatches {
   private readonly batchers = new Map<string, Batcher<unknown[], ResultRow | undefined>>();
+  private readonly texts = new Map<string, string>();
 
   constructor(private readonly dataSource: DataSource) {}
 
@@ -53,18 +54,22 @@ export class RowBatches {
     const firsts = new Map<unknown, unknown[]>();
     for (const values of asked) if (!firsts.has(values[0])) firsts.set(values[0], values);
     const rows = [...firsts.values()];
-    const lists = columns.map(({ type }, index) => `$${index + 1}::${type}[]`).join(', ');
-    const names = columns.map(({ name }) => name).join(', ');
-    // The planner takes a tenth of what it guesses of a list: one row, so that it uses indexes also where it has planned
-    // while the tables were small.
-    const limit = `LIMIT $${columns.length + 1}::int`;
     const results = await prepared<ResultRow>(
       this.dataSource,
-      `WITH wanted AS (SELECT * FROM unnest(${lists}) AS wanted (${names}) ${limit})${sql}`,
+      remembered(this.texts, sql, () => textOf(columns, sql)),
       [...columns.map((_, index) => rows.map((values) => values[index] ?? null)), rows.length],
       manager,
     );
     const answers = new Map(results.map((row) => [row[key], row]));
     return asked.map((values) => (isWrite && firsts.get(values[0]) !== values ? undefined : answers.get(values[0])));
   }
+}
+
+function textOf(columns: RowStatement['columns'], sql: string): string {
+  const lists = columns.map(({ type }, index) => `$${index + 1}::${type}[]`).join(', ');
+  const names = columns.map(({ name }) => name).join(', ');
+  // The planner takes a tenth of what it guesses of a list: one row, so that it uses indexes also where it has planned
+  // while the tables were small.
+  const limit = `LIMIT $${columns.length + 1}::int`;
+  return `WITH wanted AS (SELECT * FROM unnest(${lists}) AS wanted (${names}) ${limit})${sql}`;
 }
