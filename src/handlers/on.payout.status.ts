@@ -24,8 +24,8 @@ type HandlerDecorator = <T extends PayoutStatusHandler>(
 ) => void;
 
 /**
- * Calls this method of a provider or controller at least once for every change of a payout to one of these statuses, in any process
- * that runs the worker. The call is owed from within the transaction of the change, so it survives a crash; it is
+ * Calls this method of a provider or controller at least once for every change of a payout to one of these statuses, in
+ * any process that runs the worker. The call is owed from within the transaction of the change, so it survives a crash; it is
  * repeated with back-off until the method returns. Repeats carry the same `eventId`; calls for two changes of one payout
  * may come in any order. The handler is known by `Class.method`: renamed, it misses the calls that are still owed.
  * The process that writes a change decides by its own handlers which calls are owed: have the same handlers in every
@@ -39,9 +39,8 @@ export function OnPayoutStatus(...statuses: Statuses): HandlerDecorator;
 /** As above, of the payouts of one instance only. */
 export function OnPayoutStatus(filter: PayoutStatusFilter, ...statuses: Statuses): HandlerDecorator;
 export function OnPayoutStatus(...given: (PayoutStatusFilter | PayoutStatus)[]): HandlerDecorator {
-  const [first] = given;
-  const filter = typeof first === 'object' ? first : {};
-  const statuses = given.filter((one): one is PayoutStatus => one !== first || typeof first !== 'object');
+  const [first, ...rest] = given;
+  const [filter, statuses] = typeof first === 'object' ? [first, rest] : [{}, given];
   return (target, method, descriptor) => {
     const before: PayoutStatusSubscription[] = descriptor.value
       ? (new Reflector().get(ON_PAYOUT_STATUS, descriptor.value) ?? [])

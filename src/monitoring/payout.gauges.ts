@@ -6,8 +6,8 @@ import type { PayoutOverview } from '../payouts/payout.overview.js';
 import type { WorkerService } from '../worker/worker.service.js';
 
 /**
- * How an instance's payouts stand, as gauges. The database is asked when an SDK collects, and at no other time. Each process tells
- * of all of them, so that they are to be read with max, not sum.
+ * How an instance's payouts stand, as gauges. The database is asked when an SDK collects, and at no other time. Each
+ * process tells of all of them, so that they are to be read with max, not sum.
  */
 export class PayoutGauges implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private stop?: () => void;

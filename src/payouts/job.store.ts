@@ -10,8 +10,8 @@ export class JobStore {
   ) {}
 
   /**
-   * Frees the jobs of every engine of the instance that has held one for longer than any task takes: its process is dead, or was
-   * stopped. Run twice they are harmless, since a job only triggers.
+   * Frees the jobs of every engine of the instance that has held one for longer than any task takes: its process is dead,
+   * or was stopped. Run twice they are harmless, since a job only triggers.
    * @throws DatabaseUnavailableError
    */
   async unlockHeldFor(ms: number): Promise<void> {

@@ -72,9 +72,9 @@ interface Resealed {
 }
 
 /**
- * Brings all rows of an instance under the active key of the ring (docs/KEYS.md) while payouts flow. A row is rewritten only if its
- * ciphertext is still the one that was read, and a row that somebody holds is left for later: so nothing waits for
- * the rotation, and it may be ended at any time and run again, by several at once.
+ * Brings all rows of an instance under the active key of the ring (docs/KEYS.md) while payouts flow. A row is rewritten
+ * only if its ciphertext is still the one that was read, and a row that somebody holds is left for later: so nothing waits
+ * for the rotation, and it may be ended at any time and run again, by several at once.
  */
 @Injectable()
 export class RecipientRotation {
