@@ -51,6 +51,36 @@ export class StateConflictError extends AliKassaError {
   readonly httpStatus = 409;
 }
 
+/** The payout has changed since the caller looked at it: look again, then decide. Nothing was changed. */
+export class StaleRevisionError extends AliKassaError {
+  readonly code = 'stale_revision';
+  readonly httpStatus = 412;
+
+  /**
+   * @param seen the revision that the caller named.
+   * @param revision the one that the payout has now.
+   * @param changes what has happened since, oldest first, as REST shows events.
+   */
+  constructor(
+    readonly payoutId: string,
+    readonly seen: number,
+    readonly revision: number,
+    readonly changes: readonly object[] = [],
+    words = '',
+  ) {
+    super(
+      `Payout ${payoutId} was looked at as of revision ${seen} and is at revision ${revision} now${words}. ` +
+        'Look at it again, then decide.',
+    );
+  }
+}
+
+/** A decision does not say which revision of the payout it is about: send the one that was seen. Nothing was changed. */
+export class RevisionRequiredError extends AliKassaError {
+  readonly code = 'revision_required';
+  readonly httpStatus = 428;
+}
+
 /** There is no such payout: check the id. */
 export class PayoutNotFoundError extends AliKassaError {
   readonly code = 'payout_not_found';

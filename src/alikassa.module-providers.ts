@@ -18,6 +18,7 @@ import { JobStore } from './payouts/job.store.js';
 import { OpenOrders } from './payouts/open.orders.js';
 import { PayoutInstance } from './payouts/payout.instance.js';
 import { PayoutIntake } from './payouts/payout.intake.js';
+import { PayoutOperations } from './payouts/payout.operations.js';
 import { PayoutOverview } from './payouts/payout.overview.js';
 import { jobQueueOf } from './payouts/payout.queue.js';
 import { PayoutService } from './payouts/payout.service.js';
@@ -95,7 +96,9 @@ export function instanceProviders(instance: string, prefix: string): Provider[] 
       of(PayoutIntake),
       of(RecipientCipher),
       of(AliKassaClient),
+      of(PayoutOperations),
     ),
+    built(PayoutOperations, of(PayoutStore), of(AliKassaClient)),
     built(RecipientRotation, ALIKASSA_DATA_SOURCE, of(PayoutStore), of(RecipientCipher), ALIKASSA_OPTIONS),
     built(NotificationInbox, ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS),
     { provide: of(NotificationRefusals), useFactory: () => new NotificationRefusals(instance) },

@@ -66,6 +66,11 @@ export interface AliKassaOptions {
   leaseMs?: number | undefined;
   /** Pauses between status calls; the last one repeats. Default 10s, 30s, 1m, 5m, 15m, 1h. */
   checkSchedule?: number[] | undefined;
+  /**
+   * Pauses between status calls for a payout that has ended, but not by the provider's word (`rejected`, or a person's
+   * decision): what it says against the end calls a person. Default 1h, 6h, 24h, 48h, 96h; an empty list: none is asked.
+   */
+  followUpSchedule?: number[] | undefined;
   /** A payout that stays `wait` or `unknown` for longer gets `attention`; polling goes on. Default 24 h. */
   attentionAfterMs?: number | undefined;
   /** After the documented 400: "not found" must be seen this often before a payout is `rejected`. Default 2. */
@@ -106,6 +111,10 @@ type OptionsWithoutDefault = 'ca' | 'notificationUrl' | 'passphrase' | 'recipien
 export const DEFAULT_INSTANCE = 'default';
 export const DEFAULT_BASE_URL = 'https://api-merchant.alikassa.com';
 export const DEFAULT_CHECK_SCHEDULE: readonly number[] = [10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000];
+/** Together a week. */
+export const DEFAULT_FOLLOW_UP_SCHEDULE: readonly number[] = [
+  3_600_000, 21_600_000, 86_400_000, 172_800_000, 345_600_000,
+];
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 
@@ -126,6 +135,8 @@ export function resolveOptions(options: AliKassaOptions, instance = DEFAULT_INST
   const checkSchedule = options.checkSchedule ?? [...DEFAULT_CHECK_SCHEDULE];
   if (checkSchedule.length === 0) throw new ConfigurationError('checkSchedule', 'must name at least one pause');
   checkSchedule.forEach((pause) => positive('checkSchedule', pause));
+  const followUpSchedule = options.followUpSchedule ?? [...DEFAULT_FOLLOW_UP_SCHEDULE];
+  followUpSchedule.forEach((pause) => positive('followUpSchedule', pause));
   return {
     ...options,
     instance: checkedInstance(instance),
@@ -140,6 +151,7 @@ export function resolveOptions(options: AliKassaOptions, instance = DEFAULT_INST
     timeoutMs,
     leaseMs,
     checkSchedule,
+    followUpSchedule,
     attentionAfterMs: positive('attentionAfterMs', options.attentionAfterMs ?? 86_400_000),
     rejectAfterNotFound: positive('rejectAfterNotFound', options.rejectAfterNotFound ?? 2),
     rejectAfterMs: positive('rejectAfterMs', options.rejectAfterMs ?? 120_000),

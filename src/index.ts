@@ -17,13 +17,16 @@ export {
   PayoutNotFoundError,
   ProviderUnavailableError,
   RecipientUnreadableError,
+  RevisionRequiredError,
   SignatureInvalidError,
+  StaleRevisionError,
   StateConflictError,
   UnencodableError,
 } from './alikassa.errors.js';
 export { OnPayoutStatus, type PayoutStatusFilter } from './handlers/on.payout.status.js';
 export { AliKassaNotification } from './notifications/notification.entity.js';
 export { AccountPause, type PauseReason } from './payouts/account.pause.js';
+export { ALARMS, type Alarm } from './payouts/attention.js';
 export { PayoutDelivery } from './payouts/delivery.entity.js';
 export { AliKassaErrorFilter } from './payouts/error.filter.js';
 export type { PayoutStatusChange, PayoutStatusHandler } from './payouts/handler.registry.js';
@@ -36,10 +39,11 @@ export {
   ResolvePayoutDto,
   SearchPayoutsDto,
 } from './payouts/payout.dto.js';
-export { Payout, PayoutEvent } from './payouts/payout.entity.js';
+export { Payout, PayoutEvent, type EndedBy } from './payouts/payout.entity.js';
 export { RequireScope, type PayoutScope } from './payouts/payout.scopes.js';
 export { PayoutOverview, type Overview } from './payouts/payout.overview.js';
-export { PayoutService, type Caller, type CreateOptions, type PayoutPage } from './payouts/payout.service.js';
+export type { Caller, DecisionOptions, RefreshOptions } from './payouts/payout.operations.js';
+export { PayoutService, type CreateOptions, type PayoutPage } from './payouts/payout.service.js';
 export { isFinal, PAYOUT_STATUSES, type PayoutStatus } from './payouts/payout.status.js';
 export { getAliKassaToken, getPayoutServiceToken, InjectPayoutService } from './payouts/payout.tokens.js';
 export {

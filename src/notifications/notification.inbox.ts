@@ -22,12 +22,9 @@ export class NotificationInbox {
     private readonly options: Pick<ResolvedOptions, 'instance'>,
   ) {}
 
-  /** What has become of it; undefined where it never came. @throws DatabaseUnavailableError */
-  async resultOf(fields: NotificationFields): Promise<string | undefined> {
-    const table = tablePath(this.dataSource, 'alikassa_notifications');
-    const sql = `SELECT result FROM ${table} WHERE instance = $1 AND digest = $2`;
-    const [row] = await this.query<{ result: string }>(sql, [this.options.instance, digestOf(fields)]);
-    return row?.result;
+  /** The signed content identifies a notification: the provider gives no event id (PROVIDER.md, "Notifications"). */
+  digestOf(fields: NotificationFields): Buffer {
+    return digestOf(fields);
   }
 
   /** @throws DatabaseUnavailableError */
@@ -60,7 +57,6 @@ export class NotificationInbox {
   }
 }
 
-/** The signed content identifies a notification: the provider gives no event id (PROVIDER.md, "Notifications"). */
 function digestOf(fields: NotificationFields): Buffer {
   const { type, id, order_id, payment_status, amount, payment_amount, commission_amount, is_partial_payment } = fields;
   const { account, service, desc } = fields;

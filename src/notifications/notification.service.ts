@@ -5,6 +5,7 @@ import { instruments } from '../instrumentation/instruments.js';
 import { annotate, traced } from '../instrumentation/spans.js';
 import type { ProviderFacts } from '../payouts/payout.evidence.js';
 import type { PayoutStore } from '../payouts/payout.store.js';
+import { flagOf } from '../provider/provider.answer.js';
 import { PROVIDER_STATUSES, type NotificationFields, type ProviderStatus } from '../provider/provider.types.js';
 import type { NotificationInbox, NotificationResult } from './notification.inbox.js';
 import type { NotificationVerifier } from './notification.verifier.js';
@@ -58,7 +59,7 @@ export class NotificationService {
     const facts = factsOf(fields);
     // The same key signs notifications of payments: those must not touch a payout (PROVIDER.md, "Notifications").
     if (fields.type !== 'payout' || !facts) return 'ignored';
-    const known = await this.store.findByOrder(fields.order_id);
+    const { known, inboxResult } = await this.store.findForNotification(fields.order_id, this.inbox.digestOf(fields));
     if (!known || !this.options.accounts.some(({ uuid }) => uuid === fields.account.toLowerCase())) return 'unmatched';
     const { payout } = known;
     annotate({
@@ -66,10 +67,9 @@ export class NotificationService {
       'alikassa.account': payout.account,
       'alikassa.service': payout.service,
     });
-    const { confirmNotifications } = this.options;
-    // A hint is good for one status call: whoever replays it asks the provider nothing more.
-    if (confirmNotifications && (await this.inbox.resultOf(fields)) === 'hinted') return 'unchanged';
-    const result = confirmNotifications ? 'hinted' : 'settled';
+    // It has had its effect: a replay asks the provider nothing more, and opens no alarm that a person has closed.
+    if (inboxResult === 'settled' || inboxResult === 'hinted') return 'unchanged';
+    const result = this.options.confirmNotifications ? 'hinted' : 'settled';
     const { changed } = await this.store.settle(
       payout.id,
       { type: 'notification', facts },
@@ -79,10 +79,13 @@ export class NotificationService {
   }
 }
 
-/** Null where the content, though signed, is not one that we know how to read. */
+/** Null where the content, though signed, is not one that we know how to read: polling tells then. */
 function factsOf(fields: NotificationFields): ProviderFacts | null {
   const status = PROVIDER_STATUSES.find((one: ProviderStatus) => one === fields.payment_status);
   const amounts = [fields.amount, fields.payment_amount, fields.commission_amount];
+  const isPartialPayment = flagOf(fields.is_partial_payment);
+  // Read as "no", it would turn a part into the whole.
+  if (fields.is_partial_payment && isPartialPayment === undefined) return null;
   if (!status || amounts.some((amount) => amount !== null && amount !== '' && !AMOUNT.test(amount))) return null;
   return {
     status,
@@ -92,6 +95,7 @@ function factsOf(fields: NotificationFields): ProviderFacts | null {
     amount: fields.amount || undefined,
     paymentAmount: fields.payment_amount || undefined,
     commissionAmount: fields.commission_amount || undefined,
-    isPartialPayment: fields.is_partial_payment === null ? undefined : fields.is_partial_payment === '1',
+    isPartialPayment,
+    service: fields.service || undefined,
   };
 }

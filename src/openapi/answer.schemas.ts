@@ -1,4 +1,5 @@
 import { PayoutDto, PayoutEventDto } from '../payouts/payout.dto.js';
+import { ALARMS } from '../payouts/attention.js';
 import { PAYOUT_STATUSES } from '../payouts/payout.status.js';
 import type { AccountInfoAnswer, BalanceAnswer, ProviderMethod } from '../provider/provider.types.js';
 import { describeFields } from './describe.js';
@@ -78,9 +79,16 @@ export function describeAnswers(): void {
     is_partial_payment: { type: 'boolean', nullable: true },
     attention: {
       type: 'string',
-      nullable: true,
-      description: 'Why a person should look; null while nobody needs to.',
-      example: 'not_found',
+      isArray: true,
+      enum: [...ALARMS],
+      description: 'Why a person should look; empty while nobody needs to.',
+      example: ['not_found'],
+    },
+    revision: {
+      type: 'integer',
+      minimum: 0,
+      description:
+        'Raised by every change in the history. The ETag names it, and a decision sends that back as If-Match.',
     },
     created_at: TIME,
     updated_at: TIME,
@@ -96,6 +104,7 @@ export function describeAnswers(): void {
     from_status: { ...STATUS, enum: [...PAYOUT_STATUSES, null], nullable: true },
     to_status: STATUS,
     attempt: { type: 'integer', minimum: 0 },
+    revision: { type: 'integer', nullable: true, description: 'Revision of the payout after it; null in older rows.' },
     actor: { type: 'string', nullable: true, description: 'Who decided; null for the machine.', example: 'shop' },
     detail: { type: 'object', additionalProperties: true, description: 'The evidence; nothing of the recipient.' },
     created_at: TIME,

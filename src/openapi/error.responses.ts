@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { ApiResponse } from '@nestjs/swagger';
+import { PayoutEventDto } from '../payouts/payout.dto.js';
 import type { ErrorBody } from '../payouts/error.body.js';
 import { describeFields } from './describe.js';
 
@@ -9,6 +10,8 @@ export class PayoutErrorDto implements ErrorBody {
   message!: string | string[];
   error!: string;
   code!: string;
+  revision?: number;
+  changes?: PayoutEventDto[];
 }
 
 /** What each `code` says. */
@@ -25,6 +28,8 @@ const ERRORS = {
     'order_id "A-1" is taken',
   ],
   state_conflict: [409, 'The state of the payout does not allow this. Nothing was changed.', 'The payout is final.'],
+  stale_revision: [412, 'The payout has changed since it was seen: look again, then decide.', 'Look at it again.'],
+  revision_required: [428, 'If-Match must name the revision that was seen.', 'If-Match is required.'],
   body_too_large: [413, 'The body is too large.', 'The body is too large.'],
   unsupported_media_type: [415, 'The body is no JSON.', 'The body must be sent as application/json.'],
   internal_error: [500, 'A fault of the service; its log says more.', 'Internal server error'],
@@ -59,6 +64,16 @@ export function describeErrors(): void {
     message: { type: 'string', oneOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' }, minItems: 1 }] },
     error: { type: 'string', description: 'The name of the HTTP status.' },
     code: { type: 'string', pattern: '^[a-z_]+$' },
+    revision: {
+      type: 'integer',
+      required: false,
+      description: 'With `stale_revision`: the revision of the payout now.',
+    },
+    changes: {
+      type: [PayoutEventDto],
+      required: false,
+      description: 'With `stale_revision`: what has happened since, oldest first.',
+    },
   });
 }
 

@@ -13,6 +13,15 @@ const ACCOUNT = ApiQuery({
   schema: { type: 'string', format: 'uuid' },
 });
 
+const DECISION = ['state_conflict', 'stale_revision', 'revision_required'] as const;
+
+const ifMatch = (required: boolean) =>
+  ApiHeader({
+    name: 'if-match',
+    required,
+    description: 'ETag of the payout as it was seen; a decision on another state is refused with what has changed.',
+    schema: { type: 'string', example: '"3"' },
+  });
 const ok = (description: string, type: new () => object) => ApiResponse({ status: 200, description, type });
 
 /** @param security name of the host's security scheme; false: none is named. */
@@ -65,20 +74,30 @@ function describeController({ type, named }: Described<PayoutController>): void 
     refresh: [
       operation('refreshPayout', 'Ask the provider for the status now', 'payouts:operate'),
       ID,
+      ifMatch(false),
       ok('The payout as the provider has settled it.', PayoutDto),
-      ...errorResponses(...GUARDED, 'invalid_input', 'payout_not_found', 'state_conflict', 'provider_unavailable'),
+      ...errorResponses(
+        ...GUARDED,
+        'invalid_input',
+        'payout_not_found',
+        'state_conflict',
+        'stale_revision',
+        'provider_unavailable',
+      ),
     ],
     withdraw: [
       operation('withdrawPayout', 'Take back a payout that was never sent', 'payouts:create'),
       ID,
+      ifMatch(true),
       ok('The payout, withdrawn.', PayoutDto),
-      ...errorResponses(...GUARDED, 'invalid_input', 'payout_not_found', 'state_conflict'),
+      ...errorResponses(...GUARDED, 'invalid_input', 'payout_not_found', ...DECISION),
     ],
     resolve: [
       operation('resolvePayout', 'Decide on a payout that is held', 'payouts:operate'),
       ID,
+      ifMatch(true),
       ok('The payout as it was decided.', PayoutDto),
-      ...errorResponses(...GUARDED, ...WITH_BODY, 'payout_not_found', 'state_conflict'),
+      ...errorResponses(...GUARDED, ...WITH_BODY, 'payout_not_found', ...DECISION, 'provider_unavailable'),
     ],
     balance: [
       operation('getBalance', 'Show the balance of an account at the provider', 'payouts:read'),

@@ -5,6 +5,7 @@ import {
   ResolvePayoutDto,
   SearchPayoutsDto,
 } from '../payouts/payout.dto.js';
+import { ALARMS } from '../payouts/attention.js';
 import { PAYOUT_STATUSES } from '../payouts/payout.status.js';
 import { describeFields } from './describe.js';
 
@@ -100,10 +101,27 @@ export function describeRequests(): void {
   describeFields(ResolvePayoutDto, "A person's decision on a payout that is held.", {
     outcome: {
       type: 'string',
-      enum: ['resubmit', 'paid', 'fail'],
-      description: '`resubmit` sends the same body again under the same order_id; `paid` and `fail` end the payout.',
+      enum: ['resubmit', 'paid', 'fail', 'acknowledge'],
+      description:
+        '`resubmit` sends the same body again under the same order_id; `paid` and `fail` end the payout; `acknowledge` ' +
+        'closes alarms and decides nothing else. Before `resubmit` and `fail` the provider is asked once more.',
     },
     reason: { ...plainText(500), description: 'Why; kept in the events.', example: 'support: never arrived' },
+    attention: {
+      type: 'string',
+      isArray: true,
+      enum: [...ALARMS],
+      minItems: 1,
+      uniqueItems: true,
+      required: false,
+      description: 'With `acknowledge` alone: the alarms to close.',
+    },
+    unasked: {
+      type: 'boolean',
+      enum: [true],
+      required: false,
+      description: 'Decide although the provider cannot be asked; kept in the events.',
+    },
   });
   describeFields(ListPayoutsDto, 'Filter and page.', {
     order_id: { ...plainText(128), required: false },

@@ -25,6 +25,13 @@ export function isRefusedStatement(error: unknown): boolean {
   return /^[0-9P][0-9A-Z]{4}$/.test(code) && !LOST_SESSION.test(code);
 }
 
+/** Whether another row has the value already. @param key name of the unique constraint or index, without a prefix. */
+export function isTaken(error: unknown, key: string): boolean {
+  if (!isErrorLike(error)) return false;
+  const source = isErrorLike(error.driverError) ? error.driverError : error;
+  return source.code === '23505' && typeof source.constraint === 'string' && source.constraint.endsWith(key);
+}
+
 /** Whether the error is the database's, the driver's or TypeORM's about a statement or a connection. */
 export function isDatabaseError(error: unknown): boolean {
   return isTransientDatabaseError(error) || (isErrorLike(error) && ('driverError' in error || 'severity' in error));
@@ -58,6 +65,7 @@ function describe(error: unknown): { code: string; message: string } {
 interface ErrorLike {
   message: string;
   code?: unknown;
+  constraint?: unknown;
   driverError?: unknown;
 }
 

@@ -66,6 +66,8 @@ export class PayoutChanges {
   private sql(payout: Payout, now: Date, decision: Decision, bind: Bind, alongside: Alongside | undefined): string {
     const { to, next, event, pause } = decision;
     const assignments = this.assignments(payout, now, decision, bind);
+    // A poll that finds nothing new leaves the revision to those who decide by it.
+    if (event) assignments.push('revision = payout.revision + 1', 'updated_at = clock_timestamp()');
     const history = event ? `, history AS (${this.historySql(payout, event, bind)})` : '';
     const pauses = pause ? `, pauses AS (${pauseSql(pausesTable(this.dataSource), pause, CHANGED, bind)})` : '';
     const other = alongside ? `, alongside AS (${alongside(bind, CHANGED)})` : '';
@@ -74,7 +76,7 @@ export class PayoutChanges {
     // The result must be durable before anything is done about it, whatever the role's default is.
     return `, changed AS (
          UPDATE ${tablePath(this.dataSource, 'alikassa_payouts')} AS payout
-         SET ${assignments.join(', ')}, revision = payout.revision + 1, updated_at = clock_timestamp()
+         SET ${assignments.join(', ')}
          FROM wanted WHERE payout.id = wanted.id AND payout.revision = wanted.revision
          RETURNING payout.*
        )${history}${pauses}${other}${deliveries.table}
@@ -94,16 +96,19 @@ export class PayoutChanges {
     else if (next !== 'keep') changes.dueAt = new Date(now.getTime() + next.afterMs);
     return Object.entries(changes).map(([property, value]) => {
       const { name, type } = this.rows.columnOf(property);
-      return `${name} = ${bind(value, type)}`;
+      return `${name} = ${bind(this.rows.valueOf(property, value), type)}`;
     });
   }
 
   private historySql(payout: Payout, event: NonNullable<Decision['event']>, bind: Bind): string {
-    const { type, actor, detail } = event;
+    const { type, actor, decision, detail } = event;
+    const decided = decision
+      ? { column: ', decision', value: `, ${bind(decision, 'uuid')}` }
+      : { column: '', value: '' };
     return `INSERT INTO ${tablePath(this.dataSource, 'alikassa_payout_events')}
-           (payout_id, type, from_status, to_status, attempt, actor, detail)
+           (payout_id, type, from_status, to_status, attempt, revision, actor, detail${decided.column})
          SELECT changed.id, ${bind(type, 'text')}, ${bind(payout.status, 'text')}, changed.status, changed.attempt,
-           ${bind(actor, 'text')}, ${bind(JSON.stringify(detail), 'jsonb')} FROM ${CHANGED}
+           changed.revision, ${bind(actor, 'text')}, ${bind(JSON.stringify(detail), 'jsonb')}${decided.value} FROM ${CHANGED}
          RETURNING id, payout_id`;
   }
 

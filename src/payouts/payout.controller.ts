@@ -16,7 +16,7 @@ import {
   type CanActivate,
   type Type,
 } from '@nestjs/common';
-import { InvalidInputError } from '../alikassa.errors.js';
+import { InvalidInputError, RevisionRequiredError } from '../alikassa.errors.js';
 import type { AccountInfoAnswer, BalanceAnswer } from '../provider/provider.types.js';
 import { AliKassaErrorFilter } from './error.filter.js';
 import {
@@ -29,7 +29,9 @@ import {
 } from './payout.dto.js';
 import { mounted } from './mounted.controllers.js';
 import { RequireScope } from './payout.scopes.js';
-import { PayoutService, type Caller, type PayoutPage } from './payout.service.js';
+import type { Payout } from './payout.entity.js';
+import type { Caller } from './payout.operations.js';
+import { PayoutService, type PayoutPage } from './payout.service.js';
 import { AMOUNT_MESSAGE } from './payout.validators.js';
 
 /** The part of a request that is read here, the same in Express and Fastify. */
@@ -44,6 +46,7 @@ interface RequestLike {
 /** The part of a response that is written here, the same in Express and Fastify. */
 interface ResponseLike {
   status(code: number): unknown;
+  header(name: string, value: string): unknown;
 }
 
 interface PayoutPageDto {
@@ -74,7 +77,7 @@ export class PayoutController {
     const { payout, created } = await this.payouts.createOrFind(dto, callerOf(request));
     response.status(created ? 201 : 200);
     const seconds = waitSeconds(prefer);
-    return PayoutDto.from(seconds > 0 ? await this.payouts.waitForAnswer(payout.id, seconds * 1000) : payout);
+    return shown(seconds > 0 ? await this.payouts.waitForAnswer(payout.id, seconds * 1000) : payout, response);
   }
 
   /** Newest first; `next_cursor` leads to the next page. */
@@ -98,8 +101,8 @@ export class PayoutController {
 
   @Get('payouts/:id')
   @RequireScope('payouts:read')
-  async find(@Param('id') id: string): Promise<PayoutDto> {
-    return PayoutDto.from(await this.payouts.find(checkedId(id)));
+  async find(@Param('id') id: string, @Res({ passthrough: true }) response: ResponseLike): Promise<PayoutDto> {
+    return shown(await this.payouts.find(checkedId(id)), response);
   }
 
   /** The payout's history, oldest first. */
@@ -110,23 +113,33 @@ export class PayoutController {
     return { data: events.map((event) => PayoutEventDto.from(event)) };
   }
 
-  /** Asks the provider now. */
+  /** Asks the provider now; with `If-Match` only if the payout is still the one that was seen. */
   @Post('payouts/:id/refresh')
   @HttpCode(200)
   @RequireScope('payouts:operate')
-  async refresh(@Param('id') id: string, @Req() request: RequestLike): Promise<PayoutDto> {
-    return PayoutDto.from(await this.payouts.refresh(checkedId(id), callerOf(request)));
+  async refresh(
+    @Param('id') id: string,
+    @Req() request: RequestLike,
+    @Res({ passthrough: true }) response: ResponseLike,
+  ): Promise<PayoutDto> {
+    const options = { ...callerOf(request), revision: seenRevision(request) };
+    return shown(await this.payouts.refresh(checkedId(id), options), response);
   }
 
-  /** Takes back a payout that was never sent. */
+  /** Takes back a payout that was never sent; `If-Match` names the revision that was seen. */
   @Post('payouts/:id/withdraw')
   @HttpCode(200)
   @RequireScope('payouts:create')
-  async withdraw(@Param('id') id: string, @Req() request: RequestLike): Promise<PayoutDto> {
-    return PayoutDto.from(await this.payouts.withdraw(checkedId(id), callerOf(request)));
+  async withdraw(
+    @Param('id') id: string,
+    @Req() request: RequestLike,
+    @Res({ passthrough: true }) response: ResponseLike,
+  ): Promise<PayoutDto> {
+    const options = { ...callerOf(request), revision: requiredRevision(request) };
+    return shown(await this.payouts.withdraw(checkedId(id), options), response);
   }
 
-  /** A person's decision on a payout that is held. */
+  /** A person's decision on a payout that is held; `If-Match` names the revision that was seen. */
   @Post('payouts/:id/resolve')
   @HttpCode(200)
   @RequireScope('payouts:operate')
@@ -134,9 +147,11 @@ export class PayoutController {
     @Param('id') id: string,
     @Body() decision: ResolvePayoutDto,
     @Req() request: RequestLike,
+    @Res({ passthrough: true }) response: ResponseLike,
   ): Promise<PayoutDto> {
     requireJson(request);
-    return PayoutDto.from(await this.payouts.resolve(checkedId(id), decision, callerOf(request)));
+    const options = { ...callerOf(request), revision: requiredRevision(request) };
+    return shown(await this.payouts.resolve(checkedId(id), decision, options), response);
   }
 
   @Get('balance')
@@ -166,6 +181,28 @@ export function mountPayoutController(
 
 function pageDto({ data, nextCursor }: PayoutPage): PayoutPageDto {
   return { data: data.map((payout) => PayoutDto.from(payout)), next_cursor: nextCursor };
+}
+
+/** A payout with its revision as its ETag, which a decision sends back as `If-Match`. */
+function shown(payout: Payout, response: ResponseLike): PayoutDto {
+  response.header('ETag', `"${payout.revision}"`);
+  return PayoutDto.from(payout);
+}
+
+/** `If-Match` (RFC 9110, section 13.1.1): one tag. Proxies that compress mark it as weak. */
+function seenRevision({ headers }: RequestLike): number | undefined {
+  const given = headers['if-match'];
+  if (given === undefined) return undefined;
+  const [, revision] = /^(?:W\/)?"([0-9]{1,9})"$/.exec(String(given).trim()) ?? [];
+  if (revision === undefined) throw new BadRequestException('If-Match must be the ETag of the payout that was seen');
+  return Number(revision);
+}
+
+/** @throws RevisionRequiredError */
+function requiredRevision(request: RequestLike): number {
+  const revision = seenRevision(request);
+  if (revision !== undefined) return revision;
+  throw new RevisionRequiredError('If-Match is required: the ETag of the payout as it was seen.');
 }
 
 /** By the first of the names under which guards and Passport's strategies leave who it is. */

@@ -1,5 +1,8 @@
 import { Type } from 'class-transformer';
 import {
+  ArrayNotEmpty,
+  ArrayUnique,
+  IsArray,
   IsIn,
   IsInt,
   IsISO31661Alpha2,
@@ -11,6 +14,7 @@ import {
   Min,
   ValidateNested,
 } from 'class-validator';
+import { ALARMS, type Alarm } from './attention.js';
 import type { Payout, PayoutEvent } from './payout.entity.js';
 import { PAYOUT_STATUSES, type PayoutStatus } from './payout.status.js';
 import {
@@ -113,12 +117,27 @@ export class CreatePayoutDto {
 
 /** A person's decision on a payout that the machine holds. */
 export class ResolvePayoutDto {
-  @IsIn(['resubmit', 'paid', 'fail'], { message: 'outcome must be "resubmit", "paid" or "fail"' })
-  outcome!: 'resubmit' | 'paid' | 'fail';
+  @IsIn(['resubmit', 'paid', 'fail', 'acknowledge'], {
+    message: 'outcome must be "resubmit", "paid", "fail" or "acknowledge"',
+  })
+  outcome!: 'resubmit' | 'paid' | 'fail' | 'acknowledge';
 
   /** Why; kept in the events. */
   @IsPlainText(500)
   reason!: string;
+
+  /** With `acknowledge`: the alarms to close, each by its name. */
+  @IsOptional()
+  @IsArray({ message: 'attention must be a list of alarms' })
+  @ArrayNotEmpty({ message: 'attention must name at least one alarm' })
+  @ArrayUnique({ message: 'attention must name each alarm once' })
+  @IsIn(ALARMS, { each: true, message: `attention must hold names of alarms: ${ALARMS.join(', ')}` })
+  attention?: Alarm[];
+
+  /** The provider cannot be asked, and has told what is decided by another way; it stands in the event. */
+  @IsOptional()
+  @IsIn([true], { message: 'unasked can only be true' })
+  unasked?: true;
 }
 
 /** Filter and page of the list. */
@@ -168,8 +187,10 @@ export class PayoutDto {
   payment_amount!: string | null;
   commission_amount!: string | null;
   is_partial_payment!: boolean | null;
-  /** Why a person should look. */
-  attention!: string | null;
+  /** Why a person should look; empty while nobody needs to. */
+  attention!: Alarm[];
+  /** Raised by every change that stands in the history: what a decision is made on. The ETag names it too. */
+  revision!: number;
   created_at!: string;
   updated_at!: string;
   settled_at!: string | null;
@@ -189,6 +210,7 @@ export class PayoutDto {
       commission_amount: payout.commissionAmount,
       is_partial_payment: payout.isPartialPayment,
       attention: payout.attention,
+      revision: payout.revision,
       created_at: payout.createdAt.toISOString(),
       updated_at: payout.updatedAt.toISOString(),
       settled_at: payout.settledAt?.toISOString() ?? null,
@@ -203,6 +225,8 @@ export class PayoutEventDto {
   from_status!: PayoutStatus | null;
   to_status!: PayoutStatus;
   attempt!: number;
+  /** The payout's revision after it; null for events of older versions. */
+  revision!: number | null;
   /** Who decided; null for the machine. */
   actor!: string | null;
   detail!: Record<string, unknown>;
@@ -215,6 +239,7 @@ export class PayoutEventDto {
       from_status: event.fromStatus,
       to_status: event.toStatus,
       attempt: event.attempt,
+      revision: event.revision,
       actor: event.actor,
       detail: event.detail,
       created_at: event.createdAt.toISOString(),

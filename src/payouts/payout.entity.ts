@@ -1,5 +1,9 @@
 import { Column, CreateDateColumn, Entity, PrimaryColumn, PrimaryGeneratedColumn } from 'typeorm';
+import { ATTENTION_TEXT, type Alarm } from './attention.js';
 import type { PayoutStatus } from './payout.status.js';
+
+/** Whose word ended a payout: only the provider's is the last one. */
+export type EndedBy = 'provider' | 'confirmed_absence' | 'person' | 'withdrawal';
 
 /**
  * One payout. Read it freely; never write it: its status changes only in `PayoutStore.settle()`. No column is updated by
@@ -43,11 +47,15 @@ export class Payout {
   @Column({ type: 'text', update: false })
   status!: PayoutStatus;
 
-  /** Raised by every claim: the fencing token that a late writer no longer holds. */
+  /** Attempts so far, the one under way included. */
   @Column({ type: 'integer', update: false })
   attempt!: number;
 
-  /** Raised by every change of the row but that of its encryption; a change is conditional on it. */
+  /** The fencing token: random, new with every claim. A late writer no longer holds it, a failover cannot repeat it. */
+  @Column({ name: 'attempt_token', type: 'uuid', nullable: true, update: false })
+  attemptToken!: string | null;
+
+  /** Raised by every change that stands in the history; a change is conditional on it, and so is a person's decision. */
   @Column({ type: 'integer', update: false })
   revision!: number;
 
@@ -72,9 +80,17 @@ export class Payout {
   @Column({ name: 'is_partial_payment', type: 'boolean', nullable: true, update: false })
   isPartialPayment!: boolean | null;
 
-  /** Why a person should look; null while nobody needs to. */
-  @Column({ type: 'text', nullable: true, update: false })
-  attention!: string | null;
+  /** Why a person should look, sorted; empty while nobody needs to. */
+  @Column({ type: 'text', nullable: true, update: false, transformer: ATTENTION_TEXT })
+  attention!: Alarm[];
+
+  /** What the provider has said beside `providerId`, each once: `<id>:<status>`, `<conflict>=<value>`. */
+  @Column({ type: 'jsonb', update: false })
+  heard!: string[];
+
+  /** On whose word the payout is final; null while it is open, and for payouts that ended before this was kept. */
+  @Column({ name: 'ended_by', type: 'text', nullable: true, update: false })
+  endedBy!: EndedBy | null;
 
   /** Since when the documented 400 stands against the payout. */
   @Column({ name: 'refused_at', type: 'timestamptz', nullable: true, update: false })
@@ -83,6 +99,10 @@ export class Payout {
   /** Attempts in a row that were proven never sent. */
   @Column({ name: 'unsent_count', type: 'integer', update: false })
   unsentCount!: number;
+
+  /** Attempts proven never sent, in all. */
+  @Column({ name: 'unsent_total', type: 'integer', update: false })
+  unsentTotal!: number;
 
   @Column({ name: 'not_found_count', type: 'integer', update: false })
   notFoundCount!: number;
@@ -127,8 +147,13 @@ export class Payout {
 /** One line of a payout's history; append-only. */
 @Entity({ name: 'alikassa_payout_events' })
 export class PayoutEvent {
+  /** Order of the history; the database's own. */
   @PrimaryGeneratedColumn({ type: 'bigint' })
   id!: string;
+
+  /** The event's id for others: random, so that a failover cannot hand it out twice. Null for events of older versions. */
+  @Column({ type: 'uuid', nullable: true, update: false })
+  key!: string | null;
 
   @Column({ name: 'payout_id', type: 'uuid', update: false })
   payoutId!: string;
@@ -145,6 +170,14 @@ export class PayoutEvent {
 
   @Column({ type: 'integer', update: false })
   attempt!: number;
+
+  /** The payout's revision after the change; null for events of older versions. */
+  @Column({ type: 'integer', nullable: true, update: false })
+  revision!: number | null;
+
+  /** Id of the person's decision: the same decision is made once. */
+  @Column({ type: 'uuid', nullable: true, update: false })
+  decision!: string | null;
 
   /** The person or token behind it; null for the machine. */
   @Column({ type: 'text', nullable: true, update: false })

@@ -2,6 +2,13 @@ import type { PayoutStatusAnswer, ProviderOutcome } from '../provider/provider.t
 import type { Payout } from './payout.entity.js';
 import type { ProviderFacts } from './payout.evidence.js';
 
+/** A fact that another payout than ours would have. */
+export interface Contradiction {
+  about: 'order_id' | 'account' | 'amount' | 'recipient' | 'service' | 'provider_id' | 'status';
+  /** The provider's word, as it is kept: nothing of a recipient. */
+  said: string;
+}
+
 export function factsOf(answer: PayoutStatusAnswer): ProviderFacts {
   return {
     status: answer.payment_status,
@@ -11,6 +18,8 @@ export function factsOf(answer: PayoutStatusAnswer): ProviderFacts {
     paymentAmount: answer.payment_amount,
     commissionAmount: answer.commission_amount,
     isPartialPayment: answer.is_partial_payment,
+    service: answer.service_code,
+    mask: answer.card_mask,
   };
 }
 
@@ -20,11 +29,13 @@ export function factsDetail(facts: ProviderFacts): Record<string, unknown> {
 }
 
 /** The first fact that another payout than ours would have; null if all of them fit. */
-export function contradictionIn(payout: Payout, facts: ProviderFacts): string | null {
-  if (facts.orderId !== payout.orderId) return 'order_id';
-  if (facts.account !== undefined && facts.account.toLowerCase() !== payout.account) return 'account';
-  if (payout.providerId !== null && facts.id !== payout.providerId) return 'provider_id';
-  if (facts.amount !== undefined && !sameAmount(facts.amount, payout.amount)) return 'amount';
+export function contradictionIn(payout: Payout, facts: ProviderFacts): Contradiction | null {
+  const { id, orderId, account, amount, mask, service } = facts;
+  if (orderId !== payout.orderId) return { about: 'order_id', said: id };
+  if (account !== undefined && account.toLowerCase() !== payout.account) return { about: 'account', said: id };
+  if (amount !== undefined && !sameAmount(amount, payout.amount)) return { about: 'amount', said: amount };
+  if (mask !== undefined && isOtherRecipient(payout.numberMasked, mask)) return { about: 'recipient', said: id };
+  if (service && service.trim().toLowerCase() !== payout.service.toLowerCase()) return { about: 'service', said: id };
   return null;
 }
 
@@ -33,9 +44,40 @@ function sameAmount(a: string, b: string): boolean {
   return canonical(a) === canonical(b);
 }
 
+/** Whether the first of two amounts, none of them negative, is the smaller one. */
+export function isLess(a: string, b: string): boolean {
+  const [ours = '', ourFraction = ''] = canonical(a).split('.');
+  const [theirs = '', theirFraction = ''] = canonical(b).split('.');
+  if (ours.length !== theirs.length) return ours.length < theirs.length;
+  const digits = Math.max(ourFraction.length, theirFraction.length);
+  return ours + ourFraction.padEnd(digits, '0') < theirs + theirFraction.padEnd(digits, '0');
+}
+
 function canonical(amount: string): string {
   const [whole = '', fraction = ''] = amount.split('.');
   return `${whole.replace(/^0+(?=\d)/, '')}.${fraction.replace(/0+$/, '')}`;
+}
+
+/**
+ * Compares the digits that two masks of a number show at its ends. How the provider masks is not documented, so only what
+ * both show counts. A mask of another length is compared for cards alone: a payout to a phone number may be answered with
+ * the card behind it.
+ */
+function isOtherRecipient(ours: string, theirs: string): boolean {
+  const shown = theirs.replaceAll(/[\s-]/g, '');
+  const [ourStart, ourEnd] = endsOf(ours);
+  const [theirStart, theirEnd] = endsOf(shown);
+  const isCard = ourStart.length >= 6;
+  if (!isCard && shown.length !== ours.length) return false;
+  const first = Math.min(ourStart.length, theirStart.length);
+  const last = Math.min(ourEnd.length, theirEnd.length);
+  const isSameStart = ourStart.slice(0, first) === theirStart.slice(0, first);
+  const isSameEnd = ourEnd.slice(ourEnd.length - last) === theirEnd.slice(theirEnd.length - last);
+  return !isSameStart || !isSameEnd;
+}
+
+function endsOf(mask: string): [start: string, end: string] {
+  return [/^\d*/.exec(mask)?.[0] ?? '', /\d*$/.exec(mask)?.[0] ?? ''];
 }
 
 /** What became of a call, for the history. */

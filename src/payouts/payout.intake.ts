@@ -84,8 +84,8 @@ export class PayoutIntake {
          ON CONFLICT (instance, order_id) DO NOTHING
          RETURNING *
        ), history AS (
-         INSERT INTO ${tablePath(this.dataSource, 'alikassa_payout_events')} (payout_id, type, to_status, attempt, actor)
-         SELECT id, 'created', 'queued', 0, actor FROM new_payout JOIN wanted USING (id)
+         INSERT INTO ${tablePath(this.dataSource, 'alikassa_payout_events')} (payout_id, type, to_status, attempt, revision, actor)
+         SELECT id, 'created', 'queued', 0, 0, actor FROM new_payout JOIN wanted USING (id)
          RETURNING id, payout_id
        )${deliveries.table}
        SELECT ${this.rows.list('new_payout')},

@@ -50,7 +50,7 @@ export class PayoutOverview {
       this.dataSource.query<Row[]>(
         `SELECT
           ${list(`status, count(*)::int AS count FROM ${payouts} WHERE status IN (${OPEN})`)} AS open,
-          ${list(`attention AS reason, count(*)::int AS count FROM ${payouts} WHERE attention IS NOT NULL`)} AS attention,
+          ${list(`reason, count(*)::int AS count FROM ${payouts}, string_to_table(attention, ' ') AS reason WHERE attention IS NOT NULL`)} AS attention,
           ${late(payouts, ` AND status IN (${OPEN})`)} AS payouts,
           ${late(deliveries, '')} AS handlers,
           (SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM ${payouts}

@@ -1,4 +1,5 @@
 import type { DataSource, EntityMetadata } from 'typeorm';
+import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata.js';
 import { Payout } from './payout.entity.js';
 import { PayoutSnapshot } from './payout.snapshot.js';
 import { remembered } from './remembered.js';
@@ -43,10 +44,20 @@ export class PayoutRows {
   /** The property's column: its quoted name and its type in Postgres, without a length. */
   columnOf(property: string): { name: string; type: string } {
     return remembered(this.columns, property, () => {
-      const column = this.metadata.findColumnWithPropertyName(property);
-      if (!column) throw new TypeError(`Payout has no column for ${property}`);
+      const column = this.metadataOf(property);
       return { name: `"${column.databaseName}"`, type: String(column.type) };
     });
+  }
+
+  /** The property's value as its column holds it. */
+  valueOf(property: string, value: unknown): unknown {
+    return this.dataSource.driver.preparePersistentValue(value, this.metadataOf(property));
+  }
+
+  private metadataOf(property: string): ColumnMetadata {
+    const column = this.metadata.findColumnWithPropertyName(property);
+    if (!column) throw new TypeError(`Payout has no column for ${property}`);
+    return column;
   }
 
   private listOf(source: string, isSealed: boolean): string {

@@ -29,3 +29,12 @@ export function jittered(ms: number): number {
 export function backoff(failures: number): number {
   return jittered(Math.min(MAX_BACKOFF_MS, 1_000 * 2 ** (failures - 1)));
 }
+
+/**
+ * The next status call for a payout that is final, but not by the provider's word; null after the last one.
+ * @param checkCount calls since it ended.
+ */
+export function followUp(checkCount: number, policy: Pick<ResolvedOptions, 'followUpSchedule'>): NextJob | null {
+  const pause = policy.followUpSchedule[checkCount];
+  return pause === undefined ? null : { task: 'check', afterMs: jittered(pause) };
+}

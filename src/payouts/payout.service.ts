@@ -3,13 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { SpanKind } from '@opentelemetry/api';
 import { In, type DataSource, type EntityManager, type FindOptionsWhere } from 'typeorm';
-import {
-  InvalidInputError,
-  OrderConflictError,
-  PayoutNotFoundError,
-  ProviderUnavailableError,
-  StateConflictError,
-} from '../alikassa.errors.js';
+import { InvalidInputError, OrderConflictError, PayoutNotFoundError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { annotate, traced } from '../instrumentation/spans.js';
 import { phpJsonEncode } from '../provider/php-json.js';
@@ -17,19 +11,21 @@ import type { AliKassaClient } from '../provider/provider.client.js';
 import type { AccountInfoAnswer, BalanceAnswer, ProviderOutcome } from '../provider/provider.types.js';
 import { maskNumber } from './card.number.js';
 import { mapped } from './database.errors.js';
-import { ListPayoutsDto, ResolvePayoutDto, SearchPayoutsDto, type CreatePayoutDto } from './payout.dto.js';
+import { ListPayoutsDto, SearchPayoutsDto, type CreatePayoutDto, type ResolvePayoutDto } from './payout.dto.js';
 import { Payout, PayoutEvent } from './payout.entity.js';
 import type { PayoutIntake } from './payout.intake.js';
+import {
+  noAnswer,
+  type Caller,
+  type DecisionOptions,
+  type PayoutOperations,
+  type RefreshOptions,
+} from './payout.operations.js';
 import { decodeCursor, encodeCursor } from './payout.page.js';
 import { contentOf, providerRequest, twoDecimals } from './payout.request.js';
 import type { PayoutStore } from './payout.store.js';
 import { accountOf, validated, validatedCreate } from './payout.validation.js';
 import type { RecipientCipher } from './recipient.cipher.js';
-
-/** Who asks: kept in the payout's events. */
-export interface Caller {
-  actor?: string | undefined;
-}
 
 /** What else `create` takes. */
 export interface CreateOptions extends Caller {
@@ -62,6 +58,7 @@ export class PayoutService {
     private readonly intake: PayoutIntake,
     private readonly cipher: RecipientCipher,
     private readonly client: AliKassaClient,
+    private readonly operations: PayoutOperations,
   ) {}
 
   /**
@@ -137,8 +134,7 @@ export class PayoutService {
 
   /** @throws PayoutNotFoundError */
   async find(id: string): Promise<Payout> {
-    if (!UUID.test(id)) throw new PayoutNotFoundError('There is no such payout: the id is not a uuid.');
-    return mapped(this.store.read(id).then(({ payout }) => payout));
+    return mapped(this.store.read(checkedId(id)).then(({ payout }) => payout));
   }
 
   /**
@@ -169,41 +165,32 @@ export class PayoutService {
   /**
    * Asks the provider for the status now and settles what it says. A final payout is asked about too: what contradicts
    * it raises `attention`.
-   * @throws PayoutNotFoundError, StateConflictError (never sent yet), ProviderUnavailableError
+   * @throws PayoutNotFoundError, StaleRevisionError (a revision was given and is not the payout's), StateConflictError (never
+   * sent yet), ProviderUnavailableError
    */
-  async refresh(id: string, caller: Caller = {}): Promise<Payout> {
-    const payout = await this.find(id);
-    // An attempt that is proven unsent may be asked about too: the answer can only confirm it.
-    if (payout.attempt === 0) {
-      throw new StateConflictError(`Payout ${id} is ${payout.status} and was never sent: the provider cannot know it.`);
-    }
-    const outcome = await this.client.payoutStatus(
-      payout.account,
-      payout.providerId ? { id: payout.providerId } : { order_id: payout.orderId },
-    );
-    const settled = await this.store.settle(id, { type: 'check', outcome, ...caller });
-    if (outcome.kind !== 'ok' && outcome.kind !== 'not_found') throw noAnswer('the status', outcome);
-    return settled.payout;
+  async refresh(id: string, options: RefreshOptions = {}): Promise<Payout> {
+    return this.operations.refresh(checkedId(id), options);
   }
 
   /**
    * Takes back a payout that was never sent.
-   * @throws PayoutNotFoundError, StateConflictError
+   * @param options the revision that was seen, and who decides. The same decision again is found done.
+   * @throws PayoutNotFoundError, RevisionRequiredError, StaleRevisionError, StateConflictError
    */
-  async withdraw(id: string, caller: Caller = {}): Promise<Payout> {
-    await this.find(id);
-    return (await this.store.settle(id, { type: 'withdrawal', ...caller })).payout;
+  async withdraw(id: string, options: DecisionOptions): Promise<Payout> {
+    return this.operations.withdraw(checkedId(id), options);
   }
 
   /**
    * A person's decision on a payout that the machine holds: `paid` and `fail` end it, `resubmit` sends the same body
-   * again under the same order_id. Audited in the events.
-   * @throws InvalidInputError, PayoutNotFoundError, StateConflictError
+   * again under the same order_id, `acknowledge` closes alarms by name and decides nothing else. Audited in the events.
+   * Before `fail` and `resubmit` the provider is asked once more: if it knows the order, its answer settles instead.
+   * @param options the revision that was seen, and who decides. The same decision again is found done.
+   * @throws InvalidInputError, PayoutNotFoundError, RevisionRequiredError, StaleRevisionError, StateConflictError,
+   * ProviderUnavailableError (it could not be asked: `unasked: true` decides all the same)
    */
-  async resolve(id: string, decision: ResolvePayoutDto, caller: Caller = {}): Promise<Payout> {
-    const { outcome, reason } = validated(ResolvePayoutDto, decision);
-    await this.find(id);
-    return (await this.store.settle(id, { type: 'person', outcome, reason, ...caller })).payout;
+  async resolve(id: string, decision: ResolvePayoutDto, options: DecisionOptions): Promise<Payout> {
+    return this.operations.resolve(checkedId(id), decision, options);
   }
 
   /**
@@ -267,8 +254,8 @@ function valueOf<T>(what: string, outcome: ProviderOutcome<T>): T {
   throw noAnswer(what, outcome);
 }
 
-function noAnswer(what: string, outcome: ProviderOutcome<unknown>): ProviderUnavailableError {
-  const hint =
-    outcome.kind === 'unauthorized' ? 'check the account, the payout key and the digest' : 'ask again in a while';
-  return new ProviderUnavailableError(`The provider did not tell ${what} (${outcome.reason}); ${hint}.`);
+/** @throws PayoutNotFoundError */
+function checkedId(id: string): string {
+  if (!UUID.test(id)) throw new PayoutNotFoundError('There is no such payout: the id is not a uuid.');
+  return id;
 }

@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DataSource, EntityManager } from 'typeorm';
-import { PayoutNotFoundError, StateConflictError } from '../alikassa.errors.js';
+import { MoreThan, type DataSource, type EntityManager } from 'typeorm';
+import { PayoutNotFoundError, StaleRevisionError, StateConflictError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { instruments } from '../instrumentation/instruments.js';
 import { pausesTable, standingPauseSql, type StandingPause } from './account.pauses.js';
-import { isDatabaseError, isTransientDatabaseError, mapped, mappedDatabaseError } from './database.errors.js';
+import { isDatabaseError, isTaken, isTransientDatabaseError, mapped, mappedDatabaseError } from './database.errors.js';
 import { tablePath } from './database.tables.js';
 import type { HandlerRegistry } from './handler.registry.js';
 import type { OpenOrders } from './open.orders.js';
 import { PayoutChanges, type Alongside } from './payout.changes.js';
 import { decide } from './payout.decision.js';
-import type { Payout } from './payout.entity.js';
+import { PayoutEvent, type Payout } from './payout.entity.js';
 import type { Evidence } from './payout.evidence.js';
 import {
   addJobsSql,
@@ -42,6 +42,8 @@ export interface SettleOptions {
 }
 
 const DATABASE_RETRIES = 6;
+/** An id of the provider belongs to one payout. */
+const PROVIDER_ID_KEY = 'alikassa_payouts_provider_id_key';
 /** What a payout is found by, as the entity names it. */
 const KEYS = { id: { name: 'id', type: 'uuid' }, orderId: { name: 'order_id', type: 'text' } };
 const INSTANCE = { name: 'instance', type: 'text' };
@@ -71,14 +73,16 @@ export class PayoutStore {
   /**
    * Takes evidence from any source and does what it decides, in one transaction: the conditional update, the event, the
    * next job. Evidence that was decided on a row that has changed meanwhile is decided anew.
-   * @throws PayoutNotFoundError, StateConflictError, DatabaseUnavailableError
+   * A person's decision that was made already is found done.
+   * @throws PayoutNotFoundError, StateConflictError, StaleRevisionError, DatabaseUnavailableError
    */
   async settle(id: string, evidence: Evidence, { known, alongside }: SettleOptions = {}): Promise<Settled> {
+    let taken = evidence;
     for (let given = known, failures = 0; ; given = undefined) {
       try {
         const snapshot = given ?? (await this.read(id));
         const { payout } = snapshot;
-        const decision = decide(payout, evidence, this.options, snapshot.now);
+        const decision = decide(payout, taken, this.options, snapshot.now);
         // What was given may be stale: only the row as it is now can say that nothing changes.
         if (!decision && !given) return { payout, changed: false, known: snapshot };
         const changed = decision && (await this.changes.write(snapshot, decision, alongside));
@@ -88,7 +92,13 @@ export class PayoutStore {
           return { payout: changed.payout, changed: true, known: changed };
         }
       } catch (error) {
-        if (given && error instanceof StateConflictError) continue;
+        const isRefused = error instanceof StateConflictError || error instanceof StaleRevisionError;
+        if (given && isRefused) continue;
+        if (isRefused && (await this.isMade(id, evidence))) return this.unchanged(id);
+        if (isTaken(error, PROVIDER_ID_KEY) && isWord(taken)) {
+          taken = { ...taken, isForeignId: true };
+          continue;
+        }
         // A lost answer leaves it open whether the write happened; the next read shows it.
         failures += 1;
         if (!isTransientDatabaseError(error)) throw isDatabaseError(error) ? mappedDatabaseError(error) : error;
@@ -98,12 +108,31 @@ export class PayoutStore {
     }
   }
 
+  /** What has happened to a payout since a revision, oldest first. @throws DatabaseUnavailableError */
+  async changesSince(id: string, revision: number): Promise<PayoutEvent[]> {
+    const events = this.dataSource.getRepository(PayoutEvent);
+    return mapped(events.find({ where: { payoutId: id, revision: MoreThan(revision) }, order: { id: 'ASC' } }));
+  }
+
+  /** Whether the decision was made before: by a call whose answer was lost, or by the same call. */
+  private async isMade(id: string, evidence: Evidence): Promise<boolean> {
+    if (!('decision' in evidence)) return false;
+    const where = { payoutId: id, decision: evidence.decision };
+    return mapped(this.dataSource.getRepository(PayoutEvent).existsBy(where));
+  }
+
+  private async unchanged(id: string): Promise<Settled> {
+    const known = await this.read(id);
+    return { payout: known.payout, changed: false, known };
+  }
+
   /**
    * Takes a queued payout for one attempt.
+   * @param token random: the attempt's own.
    * @throws StateConflictError if it is not to be sent.
    */
-  async claim(id: string, known?: PayoutSnapshot): Promise<Settled> {
-    return this.settle(id, { type: 'claimed' }, { known });
+  async claim(id: string, token: string, known?: PayoutSnapshot): Promise<Settled> {
+    return this.settle(id, { type: 'claimed', token }, { known });
   }
 
   /** Ids of payouts whose attempt has lost its lease, by the database's clock. */
@@ -116,14 +145,14 @@ export class PayoutStore {
     return rows.map(({ id }) => id);
   }
 
-  /** Adds the jobs of payouts that should have moved on by now and have none. @returns how many. */
+  /** Adds the jobs of payouts that should have moved on by now, or been asked about, and have none. @returns how many. */
   async requeueOverdue({ overdueMs, limit, runMs }: Overdue): Promise<number> {
     const { tasks } = this.queue;
     const [row] = await this.query<{ added: number }>(
       addMissingJobsSql(this.dataSource, this.queue, {
         overdue: `SELECT id, status, due_at,
             CASE status WHEN 'queued' THEN '${tasks.submit}:' ELSE '${tasks.check}:' END || id AS job_key
-          FROM ${this.table} WHERE instance = $4 AND status IN ('queued', 'wait', 'unknown')`,
+          FROM ${this.table} WHERE instance = $4 AND status <> 'sending'`,
         job: `CASE status WHEN 'queued' THEN ${payoutJobSql(this.queue, 'submit', { id: 'id', runAt: 'now()' })}
           ELSE ${payoutJobSql(this.queue, 'check', { id: 'id', runAt: 'now()' })} END`,
       }),
@@ -138,7 +167,7 @@ export class PayoutStore {
     const [row] = await this.query<{ added: number }>(
       `WITH due AS (
          SELECT id, due_at FROM ${this.table} AS payout
-         WHERE instance = $3 AND status IN ('wait', 'unknown') AND due_at < clock_timestamp() + $1 * interval '1 ms'
+         WHERE instance = $3 AND status NOT IN ('queued', 'sending') AND due_at < clock_timestamp() + $1 * interval '1 ms'
            AND NOT EXISTS (SELECT 1 FROM "${this.queue.schema}".jobs WHERE key = '${this.queue.tasks.check}:' || payout.id)
          ORDER BY due_at LIMIT $2
        ) SELECT ${addJobsSql(this.dataSource, this.queue, `array_agg(${job})`)} AS added FROM due HAVING count(*) > 0`,
@@ -154,10 +183,26 @@ export class PayoutStore {
     return this.rows.snapshot(row);
   }
 
-  /** @throws DatabaseUnavailableError */
-  async findByOrder(orderId: string): Promise<PayoutSnapshot | null> {
-    const row = await mapped(this.one(this.rows.list('payout'), 'orderId', orderId));
-    return row ? this.rows.snapshot(row) : null;
+  /**
+   * The payout that a notification speaks of, and what has become of that notification before.
+   * @param digest of the notification's content.
+   * @throws DatabaseUnavailableError
+   */
+  async findForNotification(
+    orderId: string,
+    digest: Buffer,
+  ): Promise<{ known: PayoutSnapshot | null; inboxResult: string | null }> {
+    const columns = [{ name: 'digest', type: 'text' }, KEYS.orderId, INSTANCE];
+    const sql = ` SELECT ${this.rows.list('payout')}, ${CLOCK}, wanted.digest, inbox.result AS inbox_result FROM wanted
+      JOIN ${this.table} AS payout USING (order_id, instance)
+      LEFT JOIN ${tablePath(this.dataSource, 'alikassa_notifications')} AS inbox
+        ON inbox.instance = wanted.instance AND inbox.digest = decode(wanted.digest, 'hex')`;
+    const values = [digest.toString('hex'), orderId, this.options.instance];
+    const row = await mapped(this.batches.run({ columns, sql, key: 'digest', isWrite: false }, values));
+    return {
+      known: row ? this.rows.snapshot(row) : null,
+      inboxResult: (row?.['inbox_result'] ?? null) as string | null,
+    };
   }
 
   /** The payout of an order with its encrypted columns, in the given transaction. @throws DatabaseUnavailableError */
@@ -199,6 +244,11 @@ export class PayoutStore {
   private get table(): string {
     return tablePath(this.dataSource, 'alikassa_payouts');
   }
+}
+
+/** The provider's word, which names an id of its own. */
+function isWord(evidence: Evidence): evidence is Extract<Evidence, { isForeignId?: boolean }> {
+  return evidence.type === 'submission' || evidence.type === 'check' || evidence.type === 'notification';
 }
 
 function countSettled({ account, service }: Payout, status: PayoutStatus): void {

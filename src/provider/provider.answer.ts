@@ -60,14 +60,19 @@ export function classifyAnswer<T>(answer: HttpAnswer, read: ValueReader<T>): Ans
   }
 }
 
-/** As `classifyAnswer`, for the status call: there 404, or a 400 that names order_id or id, says "not found". */
+/**
+ * As `classifyAnswer`, for the status call: there 400 or 404 with the documented body whose errors name order_id or id says
+ * "not found". Any other 404 may be a proxy's, whatever its body, and says nothing.
+ */
 export function classifyStatusAnswer(
   answer: HttpAnswer,
   read: ValueReader<PayoutStatusAnswer>,
 ): AnswerVerdict<PayoutStatusAnswer> {
   const verdict = classifyAnswer(answer, read);
-  const isUnknownOrder = verdict.kind === 'refused' && ('order_id' in verdict.errors || 'id' in verdict.errors);
-  if (answer.httpStatus === 404 || isUnknownOrder) return { kind: 'not_found', reason: verdict.reason };
+  const refusal = answer.httpStatus === 400 || answer.httpStatus === 404 ? refusalIn(answer.body) : undefined;
+  if (refusal && ('order_id' in refusal.errors || 'id' in refusal.errors)) {
+    return { kind: 'not_found', reason: verdict.reason };
+  }
   // A refused question says nothing about the payout.
   return verdict.kind === 'refused' ? { kind: 'unclear', reason: verdict.reason } : verdict;
 }
@@ -221,9 +226,11 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-function flagOf(value: unknown): boolean | undefined {
-  if (value === true || value === 1 || value === '1' || value === 'true') return true;
-  if (value === false || value === 0 || value === '0' || value === 'false') return false;
+/** A flag in any spelling that PHP and its frameworks write or take; undefined if it is none of them. */
+export function flagOf(value: unknown): boolean | undefined {
+  const text = String(value).trim().toLowerCase();
+  if (['1', '1.0', 'true', 't', 'yes', 'y', 'on'].includes(text)) return true;
+  if (['0', '0.0', 'false', 'f', 'no', 'n', 'off'].includes(text)) return false;
   return undefined;
 }
 

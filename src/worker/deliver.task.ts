@@ -53,8 +53,8 @@ export class DeliverTask {
     }, LEASE_MS / 3);
     try {
       const { payout } = await this.store.read(event.payoutId);
-      const { id: eventId, fromStatus: from, toStatus: to, createdAt: occurredAt } = event;
-      await handler({ eventId, from, to, occurredAt, payout });
+      const { id, key, fromStatus: from, toStatus: to, createdAt: occurredAt } = event;
+      await handler({ eventId: key ?? id, from, to, occurredAt, payout });
       return null;
     } catch (error) {
       return error instanceof Error ? error.message : 'it threw what is no Error';

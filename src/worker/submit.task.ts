@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import { AliKassaError, RecipientUnreadableError, StateConflictError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
@@ -36,7 +37,8 @@ export class SubmitTask {
     // Signed before the claim: a key that fails must not leave the payout looking sent.
     const request = await this.client.signPayout(payout.account, body);
     const startedAt = performance.now();
-    const claimed = await this.claim(known);
+    const token = randomUUID();
+    const claimed = await this.claim(known, token);
     if (!claimed) return;
     const { attempt } = claimed.payout;
     // A process that was stopped meanwhile may have lost its lease: then it must not send any more.
@@ -51,7 +53,7 @@ export class SubmitTask {
     instruments().submission.record(secondsSince(sentAt), attributes);
     const { payout: settled, changed } = await this.store.settle(
       payoutId,
-      { type: 'submission', attempt, outcome },
+      { type: 'submission', attempt, token, outcome },
       { known: claimed },
     );
     this.logger.debug(
@@ -74,9 +76,9 @@ export class SubmitTask {
   }
 
   /** The payout as it was claimed, or null where another worker or a withdrawal came first. */
-  private async claim(known: PayoutSnapshot): Promise<PayoutSnapshot | null> {
+  private async claim(known: PayoutSnapshot, token: string): Promise<PayoutSnapshot | null> {
     try {
-      return (await this.store.claim(known.payout.id, known)).known;
+      return (await this.store.claim(known.payout.id, token, known)).known;
     } catch (error) {
       if (error instanceof StateConflictError) return null;
       throw error instanceof AliKassaError ? error : new Error('The claim failed.', { cause: error });

@@ -1,0 +1,60 @@
+import type { ProviderStatus } from '../../provider/provider.types.js';
+import type { Payout } from '../payout.entity.js';
+import { maybeSent } from './decision.js';
+
+/** A provider with a fault may say something new each time: what is kept of it has an end, and its alarm stands. */
+const MOST = 50;
+
+/** Further ids that one check asks about. */
+const MOST_QUESTIONS = 5;
+
+type Known = Pick<Payout, 'heard' | 'providerId'>;
+
+/** What was heard, and one more. */
+export function withHeard(heard: readonly string[], more: string): string[] {
+  return heard.includes(more) || heard.length >= MOST ? [...heard] : [...heard, more];
+}
+
+export function idHeard(id: string, status: ProviderStatus): string {
+  return `${id}:${status}`;
+}
+
+/** Every id that the provider has named for the payout, with the last status that was heard of each, if any. */
+export function idsOf({ heard, providerId }: Known): Map<string, string | undefined> {
+  const ids = new Map<string, string | undefined>();
+  if (providerId !== null) ids.set(providerId, undefined);
+  for (const one of heard) {
+    const [, id, status] = /^([0-9]+):([a-z]+)$/.exec(one) ?? [];
+    if (id !== undefined) ids.set(id, status);
+  }
+  return ids;
+}
+
+/** Ids beside the payout's own of which no end was heard: they are asked about too. */
+export function idsToFollow(payout: Known): string[] {
+  return [...idsOf(payout)]
+    .filter(([id, status]) => id !== payout.providerId && (status === undefined || status === 'wait'))
+    .map(([id]) => id);
+}
+
+/** The status call's question, by the merchant's order_id or the provider's id. */
+export type Question = { order_id: string } | { id: string };
+
+/**
+ * What to ask the provider about a payout: by its own id where that is known, since an order_id may stand for more than one
+ * of its records (PROVIDER.md, "Create a payout"). With several attempts by order too, and by every id of which no end
+ * was heard. Only what the first one does not find counts as not found.
+ */
+export function questionsFor(payout: Payout): [Question, ...Question[]] {
+  const { orderId, providerId } = payout;
+  const others = idsToFollow(payout)
+    .slice(0, MOST_QUESTIONS)
+    .map((id) => ({ id }));
+  if (providerId === null) return [{ order_id: orderId }, ...others];
+  return [{ id: providerId }, ...(maybeSent(payout) > 1 ? [{ order_id: orderId }] : []), ...others];
+}
+
+/** Attempts that are known to have failed: each has an id of its own. */
+export function failedIds(payout: Known): number {
+  return [...idsOf(payout).values()].filter((status) => status === 'fail' || status === 'cancel').length;
+}
