@@ -152,7 +152,7 @@ export class PayoutStore {
       addMissingJobsSql(this.dataSource, this.queue, {
         overdue: `SELECT id, status, due_at,
             CASE status WHEN 'queued' THEN '${tasks.submit}:' ELSE '${tasks.check}:' END || id AS job_key
-          FROM ${this.table} WHERE instance = $4 AND status <> 'sending'`,
+          FROM (${this.dueSql("'queued', 'wait', 'unknown'", '$4')}) AS due`,
         job: `CASE status WHEN 'queued' THEN ${payoutJobSql(this.queue, 'submit', { id: 'id', runAt: 'now()' })}
           ELSE ${payoutJobSql(this.queue, 'check', { id: 'id', runAt: 'now()' })} END`,
       }),
@@ -166,14 +166,20 @@ export class PayoutStore {
     const job = payoutJobSql(this.queue, 'check', { id: 'id', runAt: 'due_at' });
     const [row] = await this.query<{ added: number }>(
       `WITH due AS (
-         SELECT id, due_at FROM ${this.table} AS payout
-         WHERE instance = $3 AND status NOT IN ('queued', 'sending') AND due_at < clock_timestamp() + $1 * interval '1 ms'
-           AND NOT EXISTS (SELECT 1 FROM "${this.queue.schema}".jobs WHERE key = '${this.queue.tasks.check}:' || payout.id)
+         SELECT id, due_at FROM (${this.dueSql("'wait', 'unknown'", '$3')}) AS payout
+         WHERE due_at < clock_timestamp() + $1 * interval '1 ms' AND NOT EXISTS (SELECT 1 FROM "${this.queue.schema}".jobs WHERE key = '${this.queue.tasks.check}:' || payout.id)
          ORDER BY due_at LIMIT $2
        ) SELECT ${addJobsSql(this.dataSource, this.queue, `array_agg(${job})`)} AS added FROM due HAVING count(*) > 0`,
       [withinMs, limit, this.options.instance],
     );
     return row?.added ?? 0;
+  }
+
+  /** Payouts that something is due for: the open ones of these statuses, and the final ones that are asked about yet. */
+  private dueSql(statuses: string, instance: string): string {
+    const select = `SELECT id, status, due_at FROM ${this.table} WHERE instance = ${instance}`;
+    return `${select} AND status IN (${statuses}) UNION ALL
+      ${select} AND settled_at IS NOT NULL AND due_at IS NOT NULL`;
   }
 
   /** @throws PayoutNotFoundError */

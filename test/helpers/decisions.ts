@@ -1,4 +1,5 @@
 import { decide, type Decision, type DecisionPolicy } from '../../src/payouts/payout.decision.js';
+import type { Alarm } from '../../src/payouts/attention.js';
 import type { Payout } from '../../src/payouts/payout.entity.js';
 import type { Evidence, ProviderFacts } from '../../src/payouts/payout.evidence.js';
 
@@ -8,6 +9,7 @@ export const NOW = new Date('2026-01-01T12:00:00Z');
 export const POLICY: DecisionPolicy = {
   leaseMs: 60_000,
   checkSchedule: [10_000, 30_000],
+  followUpSchedule: [3_600_000, 86_400_000],
   attentionAfterMs: 86_400_000,
   rejectAfterNotFound: 2,
   rejectAfterMs: 120_000,
@@ -17,6 +19,9 @@ export const POLICY: DecisionPolicy = {
   maxUnsentAttempts: 3,
   confirmNotifications: false,
 };
+/** Of the attempt that holds a payout which is `sending()`. */
+export const TOKEN = '3d2b4a3e-6f0a-4a5e-9a44-000000000001';
+export const DECISION = '3d2b4a3e-6f0a-4a5e-9a44-00000000d001';
 const TRACE = { reason: 'test', phase: 'secured' as const, durationMs: 1 };
 
 /** The database's clock so many milliseconds later. */
@@ -30,19 +35,26 @@ export function payout(changes: Partial<Payout> = {}): Payout {
     amount: '500.00',
     status: 'queued',
     attempt: 0,
+    attemptToken: null,
     revision: 0,
     possiblySent: false,
     providerId: null,
     paymentAmount: null,
     commissionAmount: null,
     isPartialPayment: null,
-    attention: null,
+    attention: [],
+    heard: [],
+    endedBy: null,
+    numberMasked: '*******4455',
+    service: 'qiwi_rub',
     refusedAt: null,
     unsentCount: 0,
+    unsentTotal: 0,
     notFoundCount: 0,
     notFoundSince: null,
     checkCount: 0,
     leaseUntil: null,
+    dueAt: null,
     createdAt: NOW,
     ...changes,
   };
@@ -50,7 +62,7 @@ export function payout(changes: Partial<Payout> = {}): Payout {
 }
 
 export const sending = (changes: Partial<Payout> = {}): Payout =>
-  payout({ status: 'sending', attempt: 1, leaseUntil: after(1_000), ...changes });
+  payout({ status: 'sending', attempt: 1, attemptToken: TOKEN, leaseUntil: after(1_000), ...changes });
 export const unknown = (changes: Partial<Payout> = {}): Payout =>
   payout({ status: 'unknown', attempt: 1, possiblySent: true, ...changes });
 export const waiting = (changes: Partial<Payout> = {}): Payout =>
@@ -70,6 +82,12 @@ export const answered = (changes: Record<string, unknown> = {}): object => ({
   value: { payment_status: 'paid', id: '7', order_id: 'A-1', amount: '500.00', ...changes },
 });
 
+interface SubmissionChanges {
+  attempt?: number;
+  token?: string;
+  isForeignId?: boolean;
+}
+
 interface Circumstances {
   now?: Date;
   policy?: Partial<DecisionPolicy>;
@@ -78,19 +96,38 @@ interface Circumstances {
 export const run = (row: Payout, evidence: Evidence, { now = NOW, policy = {} }: Circumstances = {}) =>
   decide(row, evidence, { ...POLICY, ...policy }, now);
 /** @param outcome what the create call came to; the trace of the call is added. */
-export const submitted = (row: Payout, outcome: object, circumstances: Circumstances & { attempt?: number } = {}) =>
+export const submitted = (
+  row: Payout,
+  outcome: object,
+  { attempt = 1, token = TOKEN, isForeignId, ...circumstances }: Circumstances & SubmissionChanges = {},
+) =>
   run(
     row,
-    { type: 'submission', attempt: circumstances.attempt ?? 1, outcome: { ...TRACE, ...outcome } } as Evidence,
+    { type: 'submission', attempt, token, isForeignId, outcome: { ...TRACE, ...outcome } } as Evidence,
     circumstances,
   );
+/** The provider has accepted it. */
+export const acceptedAs = (id: string): object => ({ kind: 'ok', value: { id, payment_status: 'wait' } });
 /** @param outcome what the status call came to; the trace of the call is added. */
 export const checked = (row: Payout, outcome: object, circumstances: Circumstances = {}) =>
   run(row, { type: 'check', outcome: { ...TRACE, ...outcome } } as Evidence, circumstances);
 export const notified = (row: Payout, changes: Partial<ProviderFacts> = {}) =>
   run(row, { type: 'notification', facts: facts(changes) });
-export const decidedBy = (row: Payout, outcome: 'resubmit' | 'paid' | 'fail') =>
-  run(row, { type: 'person', outcome, reason: 'r', actor: 'op' });
+export const CLAIMED: Evidence = { type: 'claimed', token: TOKEN };
+export const decidedBy = (row: Payout, outcome: 'resubmit' | 'paid' | 'fail', revision = row.revision) =>
+  run(row, { type: 'person', decision: DECISION, revision, outcome, reason: 'r', actor: 'op' });
+export const acknowledgedBy = (row: Payout, ...alarms: Alarm[]) =>
+  run(row, {
+    type: 'person',
+    decision: DECISION,
+    revision: row.revision,
+    outcome: 'acknowledge',
+    alarms,
+    reason: 'r',
+    actor: 'op',
+  });
+export const withdrawnBy = (row: Payout, actor?: string) =>
+  run(row, { type: 'withdrawal', decision: DECISION, revision: row.revision, actor });
 
 /** Milliseconds until the next job. */
 export function pauseOf(decision: Decision | null): number {

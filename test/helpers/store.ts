@@ -14,15 +14,35 @@ import { createTestDatabase, type TestDatabase } from './database.js';
 export const TRACE = { reason: 'test', phase: 'secured' as const, durationMs: 1 };
 /** Id of no payout. */
 export const NONE = randomUUID();
-export const withdrawal: Evidence = { type: 'withdrawal', actor: 'op' };
+/** Of the attempt that `claim()` begins and the evidence here tells of. */
+export const TOKEN = randomUUID();
+export const CLAIMED: Evidence = { type: 'claimed', token: TOKEN };
+/** Of a payout that nothing has happened to. */
+export const withdrawal: Evidence = { type: 'withdrawal', decision: randomUUID(), revision: 0, actor: 'op' };
 export const accepted: Evidence = {
   type: 'submission',
   attempt: 1,
+  token: TOKEN,
   outcome: { ...TRACE, kind: 'ok', value: { id: '7', payment_status: 'wait' } },
 };
-export const unclear: Evidence = { type: 'submission', attempt: 1, outcome: { ...TRACE, kind: 'unclear' } };
-export const unauthorized: Evidence = { type: 'submission', attempt: 1, outcome: { ...TRACE, kind: 'unauthorized' } };
-export const unsent: Evidence = { type: 'submission', attempt: 1, outcome: { ...TRACE, kind: 'never_sent' } };
+export const unclear: Evidence = {
+  type: 'submission',
+  attempt: 1,
+  token: TOKEN,
+  outcome: { ...TRACE, kind: 'unclear' },
+};
+export const unauthorized: Evidence = {
+  type: 'submission',
+  attempt: 1,
+  token: TOKEN,
+  outcome: { ...TRACE, kind: 'unauthorized' },
+};
+export const unsent: Evidence = {
+  type: 'submission',
+  attempt: 1,
+  token: TOKEN,
+  outcome: { ...TRACE, kind: 'never_sent' },
+};
 
 /** A job as the engine would find it. */
 export interface StoredJob {
@@ -54,9 +74,14 @@ export interface TestStore {
   holds(id: string, condition: string): Promise<boolean>;
   /** Changes the row past the store: what a test needs in place of time or of a fault. */
   change(id: string, assignments: string): Promise<void>;
-  /** Removes jobs, deliveries and pauses; the intake and the store are new ones then, that remember no statement. */
+  /** Removes jobs, deliveries and pauses, and frees the provider's ids; the intake and the store are new ones then, that remember no statement. */
   clear(): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** Several statements in one text are one transaction, in which the triggers do not fire. */
+function pastTriggers(sql: string): string {
+  return `SET LOCAL session_replication_role = replica; ${sql}`;
 }
 
 export function newPayout(changes: Partial<NewPayout> = {}): NewPayout {
@@ -139,9 +164,10 @@ export async function startStore(options: Partial<AliKassaOptions> = {}): Promis
       return found?.holds ?? false;
     },
     change: async (id, assignments) =>
-      void (await query(`UPDATE alikassa_payouts SET ${assignments} WHERE id = $1`, [id])),
+      void (await query(pastTriggers(`UPDATE alikassa_payouts SET ${assignments} WHERE id = '${id}'`))),
     clear: async () => {
       await query('TRUNCATE alikassa_worker._private_jobs, alikassa_deliveries, alikassa_account_pauses');
+      await query(pastTriggers('UPDATE alikassa_payouts SET provider_id = NULL WHERE provider_id IS NOT NULL'));
       Object.assign(test, renewed());
     },
     stop: async () => {

@@ -93,7 +93,7 @@ afterAll(async () => {
 const store = (): PayoutStore => new PayoutStore(dataSource, options, new HandlerRegistry(), new OpenOrders());
 const payouts = (): PayoutService => {
   const none = undefined as never;
-  return new PayoutService(dataSource, options, store(), none, new RecipientCipher([key]), none);
+  return new PayoutService(dataSource, options, store(), none, new RecipientCipher([key]), none, none);
 };
 const OVERDUE = { overdueMs: 1_000, limit: 500, runMs: 10_000 };
 
@@ -101,7 +101,7 @@ it.each<[what: string, run: () => Promise<unknown>]>([
   ['a page', () => payouts().list()],
   ['a page of one status', () => payouts().list({ status: 'paid' })],
   ['a page of one order', () => payouts().list({ order_id: '7' })],
-  ['an order', () => store().findByOrder('7')],
+  ['an order', () => store().findForNotification('7', Buffer.alloc(32))],
   ['expired leases', () => store().expiredLeases(500)],
   ['overdue payouts', () => store().requeueOverdue(OVERDUE)],
   ['overdue calls of handlers', () => new DeliveryStore(dataSource, options).requeueOverdue(OVERDUE)],

@@ -16,7 +16,7 @@ import { RecipientRotation } from '../../src/payouts/recipient.rotation.js';
 import type { NotificationFields } from '../../src/provider/provider.types.js';
 import { RUB } from '../helpers/application.js';
 import { SECOND_ACCOUNT } from '../helpers/instances.js';
-import { newPayout, startStore, type TestStore } from '../helpers/store.js';
+import { newPayout, startStore, type TestStore, withdrawal } from '../helpers/store.js';
 
 const OVERDUE = { overdueMs: 1_000, limit: 10, runMs: 10_000 };
 const KEY = { id: 'k', key: Buffer.alloc(32, 1) };
@@ -82,6 +82,9 @@ function instance(name: string, account: string): Instance {
   };
 }
 
+/** Of no notification. */
+const DIGEST = Buffer.alloc(32);
+
 /** One payout of each, changed alike. */
 async function both(assignments?: string): Promise<[string, string]> {
   const ids: [string, string] = [await first.add(), await second.add()];
@@ -98,7 +101,7 @@ describe('an instance, on tables that it shares with another', () => {
       [first, a],
       [second, b],
     ] as const) {
-      expect((await store.findByOrder(orderId))?.payout.id).toBe(id);
+      expect((await store.findForNotification(orderId, DIGEST)).known?.payout.id).toBe(id);
       expect((await store.findSealed(orderId, manager))?.id).toBe(id);
       expect(await intake.insert(newPayout({ orderId }), undefined, manager)).toBeNull();
     }
@@ -111,7 +114,7 @@ describe('an instance, on tables that it shares with another', () => {
       [second, a],
     ] as const) {
       await expect(one.store.read(foreign)).rejects.toThrow(PayoutNotFoundError);
-      await expect(one.store.settle(foreign, { type: 'withdrawal' })).rejects.toThrow(PayoutNotFoundError);
+      await expect(one.store.settle(foreign, withdrawal)).rejects.toThrow(PayoutNotFoundError);
       expect(await one.store.readToSend(foreign)).toBeNull();
     }
     expect(await query('SELECT DISTINCT status FROM alikassa_payouts')).toEqual([{ status: 'queued' }]);
@@ -166,7 +169,7 @@ describe('an instance, on tables that it shares with another', () => {
       [first, a],
       [second, b],
     ] as const) {
-      await one.store.settle(id, { type: 'withdrawal' });
+      await one.store.settle(id, withdrawal);
     }
     const owed = await query('SELECT instance, event_id AS "eventId", handler FROM alikassa_deliveries ORDER BY 1');
     expect(owed.map((one) => one['instance'])).toEqual(['default', 'second']);
@@ -255,8 +258,15 @@ describe('an instance, on tables that it shares with another', () => {
     };
     const [one, two] = [first, second].map(({ options }) => new NotificationInbox(test.dataSource, options));
     await one?.record(fields, 'hinted');
-    expect([await one?.resultOf(fields), await two?.resultOf(fields)]).toEqual(['hinted', undefined]);
     await two?.record(fields, 'unmatched');
-    expect([await one?.resultOf(fields), await two?.resultOf(fields)]).toEqual(['hinted', 'unmatched']);
+    expect(await query('SELECT instance, result FROM alikassa_notifications ORDER BY instance')).toEqual([
+      { instance: 'default', result: 'hinted' },
+      { instance: 'second', result: 'unmatched' },
+    ]);
+    const [a] = await both();
+    const { order_id: orderId } = await test.row(a);
+    const digest = one!.digestOf(fields);
+    expect((await first.store.findForNotification(String(orderId), digest)).inboxResult).toBe('hinted');
+    expect((await first.store.findForNotification(String(orderId), DIGEST)).inboxResult).toBeNull();
   });
 });

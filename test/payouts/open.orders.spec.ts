@@ -1,5 +1,5 @@
 import { OpenOrders } from '../../src/payouts/open.orders.js';
-import { accepted, startStore } from '../helpers/store.js';
+import { accepted, startStore, TOKEN } from '../helpers/store.js';
 
 const MOST = 10_000;
 const open = (orderId: string, providerId: string | null) => ({ orderId, providerId, status: 'wait' as const });
@@ -40,7 +40,7 @@ describe('OpenOrders', () => {
   it('is told by the store of every change', async () => {
     const test = await startStore();
     const id = await test.add({ orderId: 'told' });
-    await test.store.claim(id);
+    await test.store.claim(id, TOKEN);
     expect(test.openOrders.has('told', '7')).toBe(false);
     await test.store.settle(id, accepted);
     expect(test.openOrders.has('told', '7')).toBe(true);

@@ -24,7 +24,7 @@ describe('with confirmNotifications, a notification', () => {
   it('of a payout that was never sent keeps it from being sent, until the status call has said more', () => {
     expect(hinted(payout())).toMatchObject({
       to: 'unknown',
-      set: { possiblySent: true, attention: 'known_to_provider_before_sent' },
+      set: { possiblySent: true, attention: ['known_to_provider_before_sent'] },
       next: { task: 'check', afterMs: 0 },
     });
   });
@@ -36,7 +36,7 @@ describe('with confirmNotifications, a notification', () => {
   it('against a final status calls a person, as ever', () => {
     expect(hinted(payout({ status: 'fail', providerId: '7' }))).toMatchObject({
       to: 'fail',
-      set: { attention: 'conflict_status' },
+      set: { attention: ['conflict_status'] },
     });
   });
 });

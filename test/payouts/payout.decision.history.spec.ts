@@ -1,8 +1,11 @@
+import type { Alarm } from '../../src/payouts/attention.js';
 import type { Decision } from '../../src/payouts/payout.decision.js';
 import {
+  DECISION,
   after,
   answered,
   checked,
+  CLAIMED,
   decidedBy,
   notified,
   NOW,
@@ -12,6 +15,7 @@ import {
   submitted,
   unknown,
   waiting,
+  withdrawnBy,
 } from '../helpers/decisions.js';
 
 /** The line as the database keeps it, where what is undefined is left out. */
@@ -20,7 +24,7 @@ const trace = { phase: 'secured', duration_ms: 1, reason: 'test' };
 
 describe('an auditor reads', () => {
   it('that a worker took the payout', () => {
-    expect(line(run(payout(), { type: 'claimed' }))).toEqual({ type: 'claimed', detail: {} });
+    expect(line(run(payout(), CLAIMED))).toEqual({ type: 'claimed', detail: {} });
   });
 
   it('what the submission came to, how far its socket got and how long it took', () => {
@@ -81,7 +85,7 @@ describe('an auditor reads', () => {
     expect(notFound({ notFoundSince: null }, 0)).toEqual(found);
     expect(notFound({ notFoundCount: 1 }, 1)).toBeNull();
     expect(notFound({ notFoundCount: 2 }, 120_000)).toEqual(found);
-    expect(notFound({ notFoundCount: 3, attention: 'not_found' }, 240_000)).toBeNull();
+    expect(notFound({ notFoundCount: 3, attention: ['not_found'] }, 240_000)).toBeNull();
   });
 
   it('on what it was rejected or sent again', () => {
@@ -99,10 +103,10 @@ describe('an auditor reads', () => {
   });
 
   it('that a payout is open for too long, once', () => {
-    const overdue = (attention: string | null) =>
+    const overdue = (attention: Alarm[]) =>
       line(checked(waiting({ attention }), { kind: 'unclear' }, { now: after(86_400_001) }));
-    expect(overdue(null)).toEqual({ type: 'check', detail: { attention: 'overdue' } });
-    expect(overdue('overdue')).toBeNull();
+    expect(overdue([])).toEqual({ type: 'check', detail: { attention: 'overdue' } });
+    expect(overdue(['overdue'])).toBeNull();
   });
 
   it('nothing of a check that found nothing new', () => {
@@ -122,9 +126,10 @@ describe('an auditor reads', () => {
   });
 
   it('who took it back', () => {
-    expect(line(run(payout(), { type: 'withdrawal', actor: 'host' }))).toEqual({
+    expect(line(withdrawnBy(payout(), 'host'))).toEqual({
       type: 'withdrawal',
       actor: 'host',
+      decision: DECISION,
       detail: {},
     });
   });
@@ -132,8 +137,9 @@ describe('an auditor reads', () => {
   it.each([
     ['resubmit', unknown()],
     ['fail', unknown()],
-    ['paid', payout({ status: 'paid', attention: 'conflict_status' })],
+    ['paid', waiting({ attention: ['overdue'] })],
   ] as const)('who decided %s, and why', (outcome, row) => {
-    expect(line(decidedBy(row, outcome))).toEqual({ type: 'person', actor: 'op', detail: { outcome, reason: 'r' } });
+    const detail = { outcome, reason: 'r' };
+    expect(line(decidedBy(row, outcome))).toEqual({ type: 'person', actor: 'op', decision: DECISION, detail });
   });
 });

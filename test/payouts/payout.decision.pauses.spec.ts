@@ -1,3 +1,4 @@
+import type { Alarm } from '../../src/payouts/attention.js';
 import { isSendable } from '../../src/payouts/payout.decision.js';
 import { PAYOUT_STATUSES } from '../../src/payouts/payout.status.js';
 import {
@@ -58,9 +59,9 @@ describe('an answer that would meet every call of the account pauses it', () => 
   });
 
   it('401 and 403 call a person, 429 does not', () => {
-    expect(submitted(sending(), { kind: 'unauthorized' })?.set.attention).toBe('unauthorized');
-    expect(submitted(sending(), { kind: 'rate_limited' })?.set.attention).toBeNull();
-    expect(submitted(sending(), { kind: 'unclear' })?.set.attention).toBeNull();
+    expect(submitted(sending(), { kind: 'unauthorized' })?.set.attention).toEqual(['unauthorized']);
+    expect(submitted(sending(), { kind: 'rate_limited' })?.set.attention).toEqual([]);
+    expect(submitted(sending(), { kind: 'unclear' })?.set.attention).toEqual([]);
   });
 
   it.each(['unclear', 'never_sent', 'not_found'])('%s says nothing of the account', (kind) => {
@@ -85,14 +86,14 @@ describe('an answer to the request itself lifts the pause', () => {
 });
 
 describe('a queued payout of a paused account', () => {
-  const paused = (attention: string | null, afterMs = 10_000) =>
+  const paused = (attention: Alarm[], afterMs = 10_000) =>
     run(payout({ attention }), { type: 'paused', reason: 'rate_limited', afterMs });
 
   it('says why it waits, stays sendable, and tries again when the pause is over', () => {
-    const decision = paused(null);
+    const decision = paused([]);
     expect(decision).toMatchObject({
       to: 'queued',
-      set: { attention: 'paused_rate_limited' },
+      set: { attention: ['paused_rate_limited'] },
       next: { task: 'submit' },
     });
     expect(isSendable(payout({ ...decision?.set }))).toBe(true);
@@ -100,17 +101,17 @@ describe('a queued payout of a paused account', () => {
   });
 
   it('says it once: a further pause for the same reason is no event', () => {
-    expect(paused('paused_rate_limited')).toMatchObject({
-      set: { attention: 'paused_rate_limited' },
+    expect(paused(['paused_rate_limited'])).toMatchObject({
+      set: { attention: ['paused_rate_limited'] },
       next: { task: 'submit' },
       event: null,
     });
-    expect(paused('paused_unauthorized')?.event).not.toBeNull();
+    expect(paused(['paused_unauthorized'])?.event).not.toBeNull();
   });
 
-  it.each(['retries_used_up', 'conflict_amount'])('does not hide why it waits for a person: %s', (attention) => {
-    expect(isSendable(payout({ attention }))).toBe(false);
-    expect(paused(attention)).toBeNull();
+  it.each(['retries_used_up', 'conflict_amount'] as const)('does not hide why it waits for a person: %s', (alarm) => {
+    expect(isSendable(payout({ attention: [alarm] }))).toBe(false);
+    expect(paused([alarm])).toBeNull();
   });
 
   it.each(PAYOUT_STATUSES.filter((status) => status !== 'queued'))('is none that is %s', (status) => {

@@ -1,3 +1,5 @@
+import type { Alarm } from '../../src/payouts/attention.js';
+import type { Payout } from '../../src/payouts/payout.entity.js';
 import {
   after,
   ACCOUNT,
@@ -29,19 +31,19 @@ describe("the provider's word", () => {
   });
 
   it('a notification before our own submission has its answer settles, and calls nobody', () => {
-    expect(notified(sending())).toMatchObject({ to: 'paid', set: { attention: null } });
+    expect(notified(sending())).toMatchObject({ to: 'paid', set: { attention: [] } });
   });
 
   it('knows a payout that was never sent: a person must look, and it is not sent', () => {
     expect(notified(payout(), { status: 'wait' })).toMatchObject({
       to: 'wait',
-      set: { attention: 'known_to_provider_before_sent', possiblySent: true },
+      set: { attention: ['known_to_provider_before_sent'], possiblySent: true },
       next: { task: 'check' },
     });
   });
 
   it('knows a payout that waits to be sent again: nobody is surprised', () => {
-    expect(notified(payout({ possiblySent: true }))?.set.attention).toBeNull();
+    expect(notified(payout({ possiblySent: true }))?.set.attention).toEqual([]);
   });
 
   it('wait of an unknown payout: it is asked about', () => {
@@ -79,12 +81,12 @@ describe("the provider's word", () => {
 
   it('paid in part calls a person', () => {
     expect(notified(unknown(), { isPartialPayment: true })?.set).toMatchObject({
-      attention: 'paid_in_part',
+      attention: ['paid_in_part'],
       isPartialPayment: true,
     });
-    expect(notified(unknown(), { status: 'fail', isPartialPayment: true })?.set.attention).toBeNull();
+    expect(notified(unknown(), { status: 'fail', isPartialPayment: true })?.set.attention).toEqual([]);
     expect(notified(unknown(), { isPartialPayment: false })?.set).toMatchObject({
-      attention: null,
+      attention: [],
       isPartialPayment: false,
     });
   });
@@ -97,17 +99,17 @@ describe("the provider's word", () => {
     expect(notified(waiting(), said)?.set).toMatchObject(said);
   });
 
-  it.each(['not_found', 'overdue', 'unauthorized', 'paused_unauthorized', 'paused_rate_limited'])(
+  it.each(['not_found', 'overdue', 'unauthorized', 'paused_unauthorized', 'paused_rate_limited'] as const)(
     'answers the attention that only said that nobody knows: %s',
-    (attention) => {
-      expect(notified(unknown({ attention }))?.set.attention).toBeNull();
+    (alarm) => {
+      expect(notified(unknown({ attention: [alarm] }))?.set.attention).toEqual([]);
     },
   );
 
-  it.each(['conflict_amount', 'known_to_provider_before_sent', 'retries_used_up'])(
+  it.each(['conflict_amount', 'known_to_provider_before_sent', 'retries_used_up'] as const)(
     'leaves any other for a person: %s',
-    (attention) => {
-      expect(notified(unknown({ attention }))?.set.attention).toBe(attention);
+    (alarm) => {
+      expect(notified(unknown({ attention: [alarm] }))?.set.attention).toEqual([alarm]);
     },
   );
 });
@@ -122,7 +124,7 @@ describe('a conflict', () => {
     ['withdrawn', 'wait'],
   ] as const)('%s, later %s: for a person, no change', (status, later) => {
     const decision = notified(payout({ status }), { status: later });
-    expect(decision).toMatchObject({ to: status, set: { attention: 'conflict_status' }, next: 'keep' });
+    expect(decision).toMatchObject({ to: status, set: { attention: ['conflict_status'] }, next: 'keep' });
   });
 
   const others = [
@@ -136,7 +138,7 @@ describe('a conflict', () => {
     for (const row of [waiting({ checkCount: 3 }), unknown({ checkCount: 3, providerId: '7' })]) {
       expect(notified(row, changes)).toMatchObject({
         to: row.status,
-        set: { attention: `conflict_${about}`, checkCount: 4 },
+        set: { attention: [`conflict_${about}`], checkCount: 4 },
         next: { task: 'check' },
       });
     }
@@ -145,7 +147,7 @@ describe('a conflict', () => {
   it('while it is being sent leaves the attempt its lease', () => {
     expect(notified(sending(), { amount: '1' })).toMatchObject({
       to: 'sending',
-      set: { attention: 'conflict_amount' },
+      set: { attention: ['conflict_amount'] },
       next: 'keep',
     });
   });
@@ -155,14 +157,34 @@ describe('a conflict', () => {
   });
 
   it.each(['queued', 'sending', 'paid', 'fail'] as const)('is raised once only: %s', (status) => {
-    expect(notified(payout({ status, attention: 'conflict_amount' }), { amount: '1' })).toBeNull();
-    expect(notified(payout({ status, attention: 'not_found' }), { amount: '1' })?.event).not.toBeNull();
+    const first = notified(payout({ status, attention: ['not_found'] }), { amount: '1' });
+    expect(first).toMatchObject({ set: { attention: ['conflict_amount', 'not_found'], heard: ['amount=1'] } });
+    expect(first?.event).not.toBeNull();
+    expect(notified(payout({ status, ...first?.set }), { amount: '1' })).toBeNull();
+  });
+
+  it.each(['paid', 'fail'] as const)('that a person has closed is not raised by the same word again: %s', (status) => {
+    const closed = payout({ status, heard: ['amount=1'] });
+    expect(notified(closed, { amount: '1' })).toBeNull();
+    expect(notified(closed, { amount: '2' })?.set.attention).toEqual(['conflict_amount']);
+  });
+
+  it('is no history without end, though each word is another one', () => {
+    let row = payout({ status: 'paid' });
+    let events = 0;
+    for (let amount = 1; amount < 200; amount++) {
+      const decision = notified(row, { amount: String(amount) });
+      if (decision?.event) events += 1;
+      row = payout({ ...row, ...decision?.set });
+    }
+    expect([events, row.attention]).toEqual([50, ['conflict_amount']]);
   });
 
   it('that stands against an open payout is written down once, and it is asked about each time', () => {
     for (const row of [waiting, unknown]) {
-      expect(notified(row({ attention: 'conflict_amount' }), { amount: '1' })).toMatchObject({
-        set: { attention: 'conflict_amount' },
+      const stands = row({ attention: ['conflict_amount'], heard: ['amount=1'] });
+      expect(notified(stands, { amount: '1' })).toMatchObject({
+        set: { attention: ['conflict_amount'] },
         next: { task: 'check' },
         event: null,
       });
@@ -170,16 +192,16 @@ describe('a conflict', () => {
   });
 
   it('is not hidden by a 401 that comes after it', () => {
-    const row = sending({ attention: 'conflict_amount' });
-    expect(submitted(row, { kind: 'unauthorized' })?.set.attention).toBe('conflict_amount');
+    const row = sending({ attention: ['conflict_amount'] });
+    expect(submitted(row, { kind: 'unauthorized' })?.set.attention).toEqual(['conflict_amount', 'unauthorized']);
   });
 
   it('keeps from being sent again what was never sent, and is not hidden by retries used up', () => {
     for (const unsentCount of [0, 2]) {
-      const row = sending({ attention: 'conflict_amount', unsentCount });
+      const row = sending({ attention: ['conflict_amount'], unsentCount });
       expect(submitted(row, { kind: 'never_sent' })).toMatchObject({
         to: 'queued',
-        set: { attention: 'conflict_amount' },
+        set: { attention: unsentCount === 0 ? ['conflict_amount'] : ['conflict_amount', 'retries_used_up'] },
         next: null,
       });
     }
@@ -198,7 +220,7 @@ describe('one payout is told from another', () => {
     ['500.00', '50'],
     ['0.50', '.05'],
   ])('does not read %s as %s', (ours, amount) => {
-    expect(notified(unknown({ amount: ours }), { amount })?.set.attention).toBe('conflict_amount');
+    expect(notified(unknown({ amount: ours }), { amount })?.set.attention).toEqual(['conflict_amount']);
   });
 
   it('takes a word without an amount', () => {
@@ -211,15 +233,29 @@ describe('one payout is told from another', () => {
 });
 
 describe('a failure that is heard while a resubmission is on its way', () => {
-  it('may speak of the attempt before: it changes nothing', () => {
+  const second = (changes: Partial<Payout> = {}): Payout => sending({ attempt: 2, possiblySent: true, ...changes });
+
+  it('may speak of the attempt before: it ends nothing, is kept, and calls a person', () => {
     for (const status of ['fail', 'cancel'] as const) {
-      expect(notified(sending({ possiblySent: true }), { status })).toBeNull();
+      expect(notified(second(), { status })).toMatchObject({
+        to: 'sending',
+        set: { heard: [`7:${status}`], attention: ['attempts_unaccounted'] },
+        next: 'keep',
+      });
     }
+  });
+
+  it('is heard once', () => {
+    expect(notified(second({ heard: ['7:fail'] }), { status: 'fail' })).toBeNull();
+  });
+
+  it('ends the payout where the attempt before is proven never sent', () => {
+    expect(notified(second({ unsentTotal: 1 }), { status: 'fail' })?.to).toBe('fail');
   });
 
   it('ends the payout where there was no attempt before, and a payment always does', () => {
     for (const status of ['fail', 'cancel'] as const) expect(notified(sending(), { status })?.to).toBe(status);
-    expect(notified(sending({ possiblySent: true }))?.to).toBe('paid');
+    expect(notified(second())?.to).toBe('paid');
   });
 });
 
@@ -227,23 +263,27 @@ describe('a payout that cannot be sent as it is stored', () => {
   const fault = { type: 'fault', attention: 'recipient_unreadable' } as const;
 
   it('is held for a person, without a job', () => {
-    for (const attention of [null, 'paused_unauthorized']) {
+    for (const attention of [[], ['paused_unauthorized']] as Alarm[][]) {
       expect(run(payout({ attention }), fault)).toMatchObject({
         to: 'queued',
-        set: { attention: 'recipient_unreadable' },
+        set: { attention: ['recipient_unreadable'] },
         next: null,
       });
     }
   });
 
-  it.each(['recipient_unreadable', 'conflict_amount'])('says so once, and hides nothing: %s', (attention) => {
-    expect(run(payout({ attention }), fault)).toBeNull();
+  it('says so once, and hides nothing', () => {
+    expect(run(payout({ attention: ['recipient_unreadable'] }), fault)).toBeNull();
+    expect(run(payout({ attention: ['conflict_amount'] }), fault)?.set.attention).toEqual([
+      'conflict_amount',
+      'recipient_unreadable',
+    ]);
   });
 
   it.each([unknown(), waiting()])('only marks one that was sent: $status', (row) => {
     expect(run(row, fault)).toMatchObject({
       to: row.status,
-      set: { attention: 'recipient_unreadable' },
+      set: { attention: ['recipient_unreadable'] },
       next: 'keep',
       event: { type: 'fault', detail: { attention: 'recipient_unreadable' } },
     });

@@ -6,6 +6,7 @@ import {
   after,
   answered,
   checked,
+  CLAIMED,
   notified,
   NOW,
   pauseOf,
@@ -21,7 +22,7 @@ const NOT_FOUND = { kind: 'not_found' };
 
 describe('a claim', () => {
   it('raises the attempt and sets a lease', () => {
-    expect(run(payout(), { type: 'claimed' })).toMatchObject({
+    expect(run(payout(), CLAIMED)).toMatchObject({
       to: 'sending',
       set: { attempt: 1, leaseUntil: after(60_000) },
       next: null,
@@ -29,17 +30,17 @@ describe('a claim', () => {
   });
 
   it.each(PAYOUT_STATUSES.filter((status) => status !== 'queued'))('is refused for a payout that is %s', (status) => {
-    expect(() => run(payout({ status }), { type: 'claimed' })).toThrow(StateConflictError);
+    expect(() => run(payout({ status }), CLAIMED)).toThrow(StateConflictError);
   });
 
   it('is refused for a payout that waits for a person', () => {
-    expect(() => run(payout({ attention: 'retries_used_up' }), { type: 'claimed' })).toThrow(StateConflictError);
+    expect(() => run(payout({ attention: ['retries_used_up'] }), CLAIMED)).toThrow(StateConflictError);
   });
 
   it('takes one whose account was paused, and the note of it goes', () => {
-    const row = payout({ attention: 'paused_unauthorized' });
+    const row = payout({ attention: ['paused_unauthorized'] });
     expect(isSendable(row)).toBe(true);
-    expect(run(row, { type: 'claimed' })?.set.attention).toBeNull();
+    expect(run(row, CLAIMED)?.set.attention).toEqual([]);
   });
 });
 
@@ -68,7 +69,7 @@ describe('what a submission decides', () => {
   it('never sent, and never before: back to the queue with a growing pause', () => {
     const first = submitted(sending(), { kind: 'never_sent' });
     const second = submitted(sending({ unsentCount: 1 }), { kind: 'never_sent' });
-    expect(first).toMatchObject({ to: 'queued', set: { unsentCount: 1, attention: null }, next: { task: 'submit' } });
+    expect(first).toMatchObject({ to: 'queued', set: { unsentCount: 1, attention: [] }, next: { task: 'submit' } });
     expect(pauseOf(second)).toBeGreaterThan(pauseOf(first));
     expect(first?.set.possiblySent).toBeUndefined();
   });
@@ -79,12 +80,19 @@ describe('what a submission decides', () => {
 
   it('retries used up: held with attention and without a job, never fail', () => {
     const decision = submitted(sending({ unsentCount: 2 }), { kind: 'never_sent' });
-    expect(decision).toMatchObject({ to: 'queued', set: { attention: 'retries_used_up' }, next: null });
+    expect(decision).toMatchObject({ to: 'queued', set: { attention: ['retries_used_up'] }, next: null });
   });
 
-  it('a late answer of an older attempt changes nothing', () => {
-    expect(submitted(sending({ attempt: 2 }), { kind: 'never_sent' }, { attempt: 1 })).toBeNull();
-    expect(submitted(unknown(), { kind: 'ok', value: { id: '7', payment_status: 'wait' } })).toBeNull();
+  it('accounts for the attempt: it is none that may still tell something', () => {
+    for (const kind of ['unclear', 'never_sent', 'unauthorized']) {
+      expect(submitted(sending(), { kind })?.set.attemptToken).toBeNull();
+    }
+  });
+
+  it('counts every attempt that was proven never sent, whatever came before', () => {
+    expect(submitted(sending({ unsentTotal: 2 }), { kind: 'never_sent' })?.set.unsentTotal).toBe(3);
+    expect(submitted(sending({ unsentTotal: 2, possiblySent: true }), { kind: 'never_sent' })?.set.unsentTotal).toBe(3);
+    expect(submitted(sending({ unsentTotal: 2 }), { kind: 'unclear' })?.set.unsentTotal).toBe(2);
   });
 });
 
@@ -114,8 +122,8 @@ describe('the documented 400', () => {
     const row = refused({ notFoundCount: 1, notFoundSince: NOW });
     expect(checked(row, NOT_FOUND, { now: after(120_000) })).toMatchObject({
       to: 'rejected',
-      set: { notFoundCount: 2, notFoundSince: NOW },
-      next: null,
+      set: { notFoundCount: 2, notFoundSince: NOW, endedBy: 'confirmed_absence', checkCount: 0 },
+      next: { task: 'check' },
     });
   });
 
@@ -140,19 +148,19 @@ describe('the documented 400', () => {
   });
 
   it('does not end a payout of which the provider has spoken: a person looks first, and it is asked about', () => {
-    const row = refused({ notFoundCount: 1, notFoundSince: NOW, attention: 'conflict_amount' });
+    const row = refused({ notFoundCount: 1, notFoundSince: NOW, attention: ['conflict_amount'] });
     expect(checked(row, NOT_FOUND, { now: after(120_000) })).toMatchObject({
       to: 'unknown',
-      set: { attention: 'conflict_amount' },
+      set: { attention: ['conflict_amount', 'not_found'] },
       next: { task: 'check' },
     });
   });
 
   it('answers the attention that it was open for long', () => {
-    const row = refused({ notFoundCount: 1, notFoundSince: NOW, attention: 'overdue' });
+    const row = refused({ notFoundCount: 1, notFoundSince: NOW, attention: ['overdue'] });
     expect(checked(row, NOT_FOUND, { now: after(120_000) })).toMatchObject({
       to: 'rejected',
-      set: { attention: null },
+      set: { attention: [] },
     });
   });
 
@@ -166,22 +174,22 @@ describe('a check', () => {
     const row = unknown({ notFoundCount: 1, notFoundSince: NOW, checkCount: 1 });
     expect(checked(row, NOT_FOUND, { now: after(120_000) })).toMatchObject({
       to: 'unknown',
-      set: { attention: 'not_found', notFoundCount: 2, notFoundSince: NOW, checkCount: 2 },
+      set: { attention: ['not_found'], notFoundCount: 2, notFoundSince: NOW, checkCount: 2 },
       next: { task: 'check' },
     });
   });
 
   it('"not found" for the first time calls nobody', () => {
     expect(checked(unknown(), NOT_FOUND)?.set).toMatchObject({
-      attention: null,
+      attention: [],
       notFoundCount: 1,
       notFoundSince: NOW,
     });
   });
 
   it('"not found" does not hide why a person was called before', () => {
-    const row = unknown({ notFoundCount: 1, notFoundSince: NOW, attention: 'conflict_amount' });
-    expect(checked(row, NOT_FOUND, { now: after(120_000) })?.set.attention).toBe('conflict_amount');
+    const row = unknown({ notFoundCount: 1, notFoundSince: NOW, attention: ['conflict_amount'] });
+    expect(checked(row, NOT_FOUND, { now: after(120_000) })?.set.attention).toEqual(['conflict_amount', 'not_found']);
   });
 
   it('"not found" never ends nor resubmits what the provider had, be it as often as it will', () => {
@@ -189,7 +197,7 @@ describe('a check', () => {
       const row = waiting({ notFoundCount: 9, notFoundSince: NOW, refusedAt });
       expect(checked(row, NOT_FOUND, { now: after(999_999), policy: { onNotFound: 'resubmit' } })).toMatchObject({
         to: 'wait',
-        set: { attention: 'not_found' },
+        set: { attention: ['not_found'] },
         next: { task: 'check' },
       });
     }
@@ -205,7 +213,7 @@ describe('a check', () => {
     (kind) => {
       const row = unknown({ notFoundCount: 1, notFoundSince: NOW, refusedAt: NOW });
       const decision = checked(row, { kind, errors: {} }, { now: after(120_000) });
-      expect(decision).toMatchObject({ to: 'unknown', set: { attention: null }, event: null });
+      expect(decision).toMatchObject({ to: 'unknown', set: { attention: [] }, event: null });
       expect(decision?.set).not.toHaveProperty('notFoundCount');
     },
   );
@@ -232,14 +240,14 @@ describe('a check', () => {
 
   it('raises attention beyond the age limit and goes on asking', () => {
     const at = (ms: number) => checked(waiting(), { kind: 'unclear' }, { now: after(ms) });
-    expect(at(86_400_000)?.set.attention).toBeNull();
-    expect(at(86_400_001)).toMatchObject({ to: 'wait', set: { attention: 'overdue' }, next: { task: 'check' } });
+    expect(at(86_400_000)?.set.attention).toEqual([]);
+    expect(at(86_400_001)).toMatchObject({ to: 'wait', set: { attention: ['overdue'] }, next: { task: 'check' } });
   });
 
   it('does not hide by the age why a person was called before', () => {
-    const row = waiting({ attention: 'conflict_amount' });
+    const row = waiting({ attention: ['conflict_amount'] });
     const decision = checked(row, { kind: 'unclear' }, { now: after(86_400_001) });
-    expect(decision).toMatchObject({ set: { attention: 'conflict_amount' }, event: null });
+    expect(decision).toMatchObject({ set: { attention: ['conflict_amount'] }, event: null });
   });
 });
 
@@ -254,7 +262,7 @@ describe('"not found" where the host has chosen to resubmit', () => {
     const decision = missing();
     expect(decision).toMatchObject({
       to: 'queued',
-      set: { notFoundCount: 0, notFoundSince: null, attention: null },
+      set: { notFoundCount: 0, notFoundSince: null, attention: [] },
       next: { task: 'submit' },
     });
     expect(decision?.set).not.toHaveProperty('possiblySent');
@@ -273,23 +281,23 @@ describe('"not found" where the host has chosen to resubmit', () => {
     expect(missing({ attempt: 2 }, { maxResubmissions: 3 })?.to).toBe('queued');
     expect(missing({ attempt: 3 }, { maxResubmissions: 3 })).toMatchObject({
       to: 'unknown',
-      set: { attention: 'not_found' },
+      set: { attention: ['not_found'] },
     });
   });
 
   it('counts no attempt that was proven never sent', () => {
-    expect(missing({ attempt: 9, unsentCount: 7 }, { maxResubmissions: 3 })?.to).toBe('queued');
-    expect(missing({ attempt: 9, unsentCount: 6 }, { maxResubmissions: 3 })?.to).toBe('unknown');
+    expect(missing({ attempt: 9, unsentTotal: 7 }, { maxResubmissions: 3 })?.to).toBe('queued');
+    expect(missing({ attempt: 9, unsentTotal: 6 }, { maxResubmissions: 3 })?.to).toBe('unknown');
   });
 
   it('answers the attention that only said that nobody knows', () => {
-    expect(missing({ attention: 'unauthorized' })).toMatchObject({ to: 'queued', set: { attention: null } });
+    expect(missing({ attention: ['unauthorized'] })).toMatchObject({ to: 'queued', set: { attention: [] } });
   });
 
   it('not while a conflict waits for a person: it is asked about instead', () => {
-    expect(missing({ attention: 'conflict_amount' })).toMatchObject({
+    expect(missing({ attention: ['conflict_amount'] })).toMatchObject({
       to: 'unknown',
-      set: { attention: 'conflict_amount' },
+      set: { attention: ['conflict_amount', 'not_found'] },
       next: { task: 'check' },
     });
   });

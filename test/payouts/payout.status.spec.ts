@@ -1,9 +1,10 @@
 import { StateConflictError } from '../../src/alikassa.errors.js';
 import { isFinal, mayFollow, PAYOUT_STATUSES, type PayoutStatus } from '../../src/payouts/payout.status.js';
+import type { Alarm } from '../../src/payouts/attention.js';
 import type { Payout } from '../../src/payouts/payout.entity.js';
 import type { Evidence } from '../../src/payouts/payout.evidence.js';
 import { PROVIDER_STATUSES } from '../../src/provider/provider.types.js';
-import { after, answered, facts, NOW, payout, run } from '../helpers/decisions.js';
+import { after, answered, CLAIMED, facts, NOW, payout, run, TOKEN } from '../helpers/decisions.js';
 
 const TRACE = { reason: 'test', phase: 'secured', durationMs: 1 };
 const outcomes = ['unclear', 'never_sent', 'not_found', 'unauthorized', 'rate_limited'].map((kind) => ({ kind }));
@@ -11,7 +12,7 @@ const submissions = [
   ...outcomes,
   { kind: 'ok', value: { id: '7', payment_status: 'wait' } },
   { kind: 'refused', message: 'm', errors: {} },
-].map((outcome) => ({ type: 'submission', attempt: 1, outcome: { ...TRACE, ...outcome } }));
+].map((outcome) => ({ type: 'submission', attempt: 1, token: TOKEN, outcome: { ...TRACE, ...outcome } }));
 const checks = [...outcomes, ...PROVIDER_STATUSES.map((payment_status) => answered({ payment_status }))].map(
   (outcome) => ({ type: 'check', outcome: { ...TRACE, ...outcome } }),
 );
@@ -19,12 +20,18 @@ const evidence = [
   ...submissions,
   ...checks,
   ...PROVIDER_STATUSES.map((status) => ({ type: 'notification', facts: facts({ status }) })),
-  ...['resubmit', 'paid', 'fail'].map((outcome) => ({ type: 'person', outcome, reason: 'r' })),
-  { type: 'claimed' },
+  ...['resubmit', 'paid', 'fail'].map((outcome) => ({
+    type: 'person',
+    decision: 'd',
+    revision: 0,
+    outcome,
+    reason: 'r',
+  })),
+  CLAIMED,
   { type: 'lease_expired' },
   { type: 'paused', reason: 'unauthorized', afterMs: 1 },
   { type: 'fault', attention: 'recipient_unreadable' },
-  { type: 'withdrawal' },
+  { type: 'withdrawal', decision: 'd', revision: 0 },
 ] as Evidence[];
 
 const policies = [{}, { onNotFound: 'resubmit' }, { confirmNotifications: true }] as const;
@@ -32,9 +39,9 @@ const policies = [{}, { onNotFound: 'resubmit' }, { confirmNotifications: true }
 function* rows(): Generator<Payout> {
   for (const status of PAYOUT_STATUSES) {
     for (const possiblySent of [false, true]) {
-      for (const attention of [null, 'overdue', 'conflict_amount']) {
+      for (const attention of [[], ['overdue'], ['conflict_amount']] as Alarm[][]) {
         for (const refusedAt of [null, NOW]) {
-          const counts = { attempt: 1, notFoundCount: 9, notFoundSince: NOW, leaseUntil: NOW };
+          const counts = { attempt: 1, notFoundCount: 9, notFoundSince: NOW, leaseUntil: NOW, attemptToken: TOKEN };
           yield payout({ status, possiblySent, attention, refusedAt, ...counts });
         }
       }

@@ -1,5 +1,5 @@
 import { DatabaseUnavailableError } from '../../src/alikassa.errors.js';
-import { NONE, startStore, withdrawal, type TestStore } from '../helpers/store.js';
+import { NONE, startStore, TOKEN, type TestStore, withdrawal } from '../helpers/store.js';
 
 describe('PayoutStore on a database that fails', () => {
   let test: TestStore;
@@ -18,7 +18,7 @@ describe('PayoutStore on a database that fails', () => {
       try {
         const id = await test.add();
         await test.dataSource.query(`SET synchronous_commit = off`);
-        await test.store.claim(id);
+        await test.store.claim(id, TOKEN);
         const { rows } = await test.database.pool.query<{ setting: string }>('SELECT setting FROM seen');
         expect(rows).toEqual([{ setting: 'on' }]);
       } finally {
@@ -82,7 +82,7 @@ describe('PayoutStore on a database that fails', () => {
       await test.database.pool.query('ALTER TABLE alikassa_payouts RENAME TO away');
       try {
         const readings = [
-          test.store.findByOrder('A'),
+          test.store.findForNotification('A', Buffer.alloc(32)),
           test.store.findSealed('A', test.dataSource.manager),
           test.store.readToSend(NONE),
           test.store.expiredLeases(1),

@@ -1,6 +1,6 @@
 import type { ProviderFacts } from '../../src/payouts/payout.evidence.js';
 import { RUB } from '../helpers/application.js';
-import { accepted, startStore, unauthorized, unclear, unsent, type TestStore } from '../helpers/store.js';
+import { accepted, startStore, TOKEN, type TestStore, unauthorized, unclear, unsent } from '../helpers/store.js';
 
 describe('what a change brings with it', () => {
   let test: TestStore;
@@ -17,7 +17,7 @@ describe('what a change brings with it', () => {
   describe('the next job', () => {
     it('is written with the change: key, and the time when the payout is due', async () => {
       const id = await test.add();
-      await test.store.claim(id);
+      await test.store.claim(id, TOKEN);
       await test.clear();
       await test.store.settle(id, unclear);
       const [job, ...others] = await test.jobs();
@@ -31,8 +31,8 @@ describe('what a change brings with it', () => {
       const later = await startStore({ worker: { sweepIntervalMs: 5_000 } });
       try {
         const [id, other] = [await later.add(), await later.add()];
-        await later.store.claim(id);
-        await later.store.claim(other);
+        await later.store.claim(id, TOKEN);
+        await later.store.claim(other, TOKEN);
         await later.clear();
         await later.store.settle(id, unclear);
         await later.store.settle(other, accepted);
@@ -51,7 +51,7 @@ describe('what a change brings with it', () => {
 
     it('submits again after an attempt that was never sent', async () => {
       const id = await test.add();
-      await test.store.claim(id);
+      await test.store.claim(id, TOKEN);
       await test.clear();
       await test.store.settle(id, unsent);
       // The handler of `queued` is called again, since the payout is queued again.
@@ -79,19 +79,19 @@ describe('what a change brings with it', () => {
 
     it('is written with the answer that brought it, and lifted with one to a later request', async () => {
       const paused = await test.add();
-      await test.store.claim(paused);
+      await test.store.claim(paused, TOKEN);
       await test.store.settle(paused, unauthorized);
       expect(await pauses()).toEqual([{ account: RUB, reason: 'unauthorized', failures: 1, is_probing: false }]);
       const lifting = await test.add();
-      await test.store.claim(lifting);
+      await test.store.claim(lifting, TOKEN);
       await test.store.settle(lifting, accepted);
       expect(await pauses()).toEqual([]);
     });
 
     it('stays where the answer is to a request from before it', async () => {
       const [before, paused] = [await test.add(), await test.add()];
-      await test.store.claim(before);
-      await test.store.claim(paused);
+      await test.store.claim(before, TOKEN);
+      await test.store.claim(paused, TOKEN);
       await test.store.settle(paused, unauthorized);
       await test.store.settle(before, accepted);
       expect(await pauses()).toHaveLength(1);
@@ -99,7 +99,7 @@ describe('what a change brings with it', () => {
 
     it('is not written where the answer says nothing of the account', async () => {
       const id = await test.add();
-      await test.store.claim(id);
+      await test.store.claim(id, TOKEN);
       await test.store.settle(id, unclear);
       expect(await pauses()).toEqual([]);
     });
@@ -119,7 +119,7 @@ describe('what a change brings with it', () => {
     it('are none where the status has no handler', async () => {
       const id = await test.add();
       await test.clear();
-      await test.store.claim(id);
+      await test.store.claim(id, TOKEN);
       expect(await test.deliveries()).toEqual([]);
     });
 

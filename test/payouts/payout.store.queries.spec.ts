@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PayoutNotFoundError } from '../../src/alikassa.errors.js';
 import { Payout } from '../../src/payouts/payout.entity.js';
 import { RUB } from '../helpers/application.js';
-import { NONE, newPayout, startStore, withdrawal, type TestStore } from '../helpers/store.js';
+import { newPayout, NONE, startStore, TOKEN, type TestStore, withdrawal } from '../helpers/store.js';
 
 describe('what PayoutStore reads', () => {
   let test: TestStore;
@@ -33,12 +33,15 @@ describe('what PayoutStore reads', () => {
 
     it('finds an order, without its encrypted columns', async () => {
       const id = await test.add({ orderId: 'find-me' });
-      const found = (await test.store.findByOrder('find-me'))?.payout;
+      const digest = Buffer.alloc(32, 1);
+      const { known, inboxResult } = await test.store.findForNotification('find-me', digest);
+      const found = known?.payout;
+      expect(inboxResult).toBeNull();
       expect(found).toMatchObject({ id, orderId: 'find-me' });
       for (const column of ['keyId', 'recipientCiphertext', 'numberFingerprint', 'contentFingerprint']) {
         expect(found).toHaveProperty(column, undefined);
       }
-      expect(await test.store.findByOrder('nobody')).toBeNull();
+      expect(await test.store.findForNotification('nobody', digest)).toEqual({ known: null, inboxResult: null });
     });
 
     it('gives the encrypted columns where they are asked for, by id and by order', async () => {
@@ -85,7 +88,7 @@ describe('what PayoutStore reads', () => {
   describe('expired leases', () => {
     it('are those of sending payouts whose time is over by the database’s clock, oldest first, so many at most', async () => {
       const [late, later, running] = [await test.add(), await test.add(), await test.add()];
-      for (const id of [late, later, running]) await test.store.claim(id);
+      for (const id of [late, later, running]) await test.store.claim(id, TOKEN);
       await test.change(late, `lease_until = now() - interval '2 s', due_at = now() - interval '2 s'`);
       await test.change(later, `lease_until = now() - interval '1 s', due_at = now() - interval '1 s'`);
       expect(await test.store.expiredLeases(10)).toEqual([late, later]);
@@ -136,7 +139,7 @@ describe('what PayoutStore reads', () => {
 
     it('are left alone where their lease is what they wait for, or where they are final', async () => {
       const id = await test.add();
-      await test.store.claim(id);
+      await test.store.claim(id, TOKEN);
       await test.change(id, `due_at = now() - interval '1 hour'`);
       expect(await test.store.requeueOverdue(OVERDUE)).toBe(0);
     });

@@ -10,9 +10,14 @@ const MOST_QUESTIONS = 5;
 
 type Known = Pick<Payout, 'heard' | 'providerId'>;
 
+/** Whether it was not heard before, and can be kept. */
+export function isNews(heard: readonly string[], said: string): boolean {
+  return !heard.includes(said) && heard.length < MOST;
+}
+
 /** What was heard, and one more. */
-export function withHeard(heard: readonly string[], more: string): string[] {
-  return heard.includes(more) || heard.length >= MOST ? [...heard] : [...heard, more];
+export function withHeard(heard: readonly string[], said: string): string[] {
+  return isNews(heard, said) ? [...heard, said] : [...heard];
 }
 
 export function idHeard(id: string, status: ProviderStatus): string {

@@ -6,7 +6,7 @@ import { contradictionIn, factsDetail, isLess, type Contradiction } from '../pay
 import { nextCheck } from '../payout.schedule.js';
 import { isFinal } from '../payout.status.js';
 import { FOUND, maybeSent, type Decision, type DecisionPolicy } from './decision.js';
-import { failedIds, idHeard, withHeard } from './heard.js';
+import { failedIds, idHeard, isNews, withHeard } from './heard.js';
 import { askedAfterEnd, stillOpen } from './waiting.js';
 
 /** What the provider said of a payout, and by which way. */
@@ -111,7 +111,7 @@ function isLastFailure(payout: Payout, facts: ProviderFacts): boolean {
 /** One attempt has failed; another one may still be paid, so that the failure ends nothing. */
 function unaccounted(payout: Payout, { facts, source }: Word, policy: DecisionPolicy, now: Date): Decision | null {
   const said = idHeard(facts.id, facts.status);
-  const isNew = !payout.heard.includes(said);
+  const isNew = isNews(payout.heard, said);
   const set = {
     heard: withHeard(payout.heard, said),
     attention: isNew ? withAlarms(payout.attention, 'attempts_unaccounted') : payout.attention,
@@ -128,11 +128,12 @@ function conflict(
   now: Date,
 ): Decision | null {
   const heard = /^[0-9]+:/.test(said) ? said : `${about}=${said}`;
-  // Heard before: whoever has closed the alarm has seen it.
-  const isNew = !payout.heard.includes(heard);
+  const alarm: Alarm = `conflict_${about}`;
+  // Heard before: the person who has closed the alarm has seen it.
+  const isNew = isNews(payout.heard, heard) || (!payout.heard.includes(heard) && !payout.attention.includes(alarm));
   const set = {
     heard: withHeard(payout.heard, heard),
-    attention: isNew ? withAlarms(payout.attention, `conflict_${about}`) : payout.attention,
+    attention: isNew ? withAlarms(payout.attention, alarm) : payout.attention,
   };
   const detail = { conflict: about, ...factsDetail(facts) };
   return kept(payout, set, isNew ? { type: source, detail } : null, policy, now);
