@@ -1,5 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
+import { isClosable } from '../../src/payouts/attention.js';
+import { questionsFor } from '../../src/payouts/decision/heard.js';
 import { isSendable } from '../../src/payouts/payout.decision.js';
+import type { Evidence } from '../../src/payouts/payout.evidence.js';
 import type { ProviderOutcome } from '../../src/provider/provider.types.js';
 import { submitOutcome, type StatusFate, type SubmitFate } from './model.provider.js';
 import { TIMEOUT_MS, type World } from './world.js';
@@ -36,9 +40,11 @@ const claim =
   async (world) => {
     if (world.workers[at] || !isSendable(await world.machine.read())) return;
     const claimedAt = await world.machine.now();
-    if (!(await world.settle({ type: 'claimed' }))) return;
-    const { attempt, status } = await world.machine.read();
-    if (status === 'sending') world.workers[at] = { attempt, at: 'claimed', claimedAt };
+    const token = randomUUID();
+    if (!(await world.settle({ type: 'claimed', token }))) return;
+    const { attempt, status, attemptToken } = await world.machine.read();
+    if (status === 'sending' && attemptToken === token)
+      world.workers[at] = { attempt, token, at: 'claimed', claimedAt };
   };
 
 /** The bytes leave, unless the worker was held up past its lease or the network is away. */
@@ -47,10 +53,10 @@ const send =
   async ({ workers, machine, provider }) => {
     const work = workers[at];
     if (work?.at !== 'claimed') return;
+    const { attempt, token } = work;
     const isHeldUp = (await machine.now()) - work.claimedAt > machine.policy.leaseMs - TIMEOUT_MS;
-    if (isHeldUp) workers[at] = null;
-    else if (leaves) workers[at] = { attempt: work.attempt, at: 'sent', request: provider.send() };
-    else workers[at] = { attempt: work.attempt, at: 'answered', outcome: UNSENT };
+    if (leaves && !isHeldUp) workers[at] = { attempt, token, at: 'sent', request: provider.send() };
+    else workers[at] = { attempt, token, at: 'answered', outcome: UNSENT };
   };
 
 const answer =
@@ -62,7 +68,8 @@ const answer =
     const record =
       fate.acts === 'late' ? null : provider.act(work.request, fate.acts === 'accepts', await machine.now());
     const said = fate.acts === 'late' ? 'unclear' : provider.answerTo(fate, record);
-    workers[at] = { attempt: work.attempt, at: 'answered', outcome: submitOutcome(said, record) };
+    const { attempt, token } = work;
+    workers[at] = { attempt, token, at: 'answered', outcome: submitOutcome(said, record) };
   };
 
 const settle =
@@ -72,17 +79,24 @@ const settle =
     if (work?.at !== 'answered') return;
     world.workers[at] = null;
     const before = await world.machine.read();
-    await world.settle({ type: 'submission', attempt: work.attempt, outcome: work.outcome });
-    const isLate = before.status !== 'sending' || before.attempt !== work.attempt;
+    const { attempt, token, outcome } = work;
+    await world.settle({ type: 'submission', attempt, token, outcome });
+    const isLate = before.status !== 'sending' || before.attemptToken !== token;
     const { revision } = await world.machine.read();
-    if (isLate && revision !== before.revision) throw new Error('a late write of an attempt changed the payout');
+    const isHeard = outcome.kind === 'ok' || outcome.kind === 'never_sent';
+    if (isLate && !isHeard && revision !== before.revision)
+      throw new Error('a late write of an attempt changed the payout');
   };
 
 const ask =
-  (at: number, fate: StatusFate): Step =>
+  (at: number, fate: StatusFate, which = 0): Step =>
   async ({ answers, machine, provider }) => {
     const row = await machine.read();
-    if (row.attempt > 0) answers[at] = provider.status(row.providerId, fate, await machine.now());
+    const questions = questionsFor(row);
+    const question = questions[which % questions.length] ?? questions[0];
+    const outcome = provider.status('id' in question ? question.id : null, fate, await machine.now());
+    // Only what the first question does not find counts as not found.
+    if (row.attempt > 0 && (question === questions[0] || outcome.kind === 'ok')) answers[at] = outcome;
   };
 
 /** The answer may be old by now. */
@@ -103,11 +117,37 @@ const notify =
     if (said) await world.settle({ type: 'notification', facts: world.provider.facts(said, isMixedUp) });
   };
 
+/** A decision on the revision that a person has seen. */
+const decided = (revision: number) => ({ decision: randomUUID(), revision });
+
+/** @param behind how many revisions ago the person has looked. */
+const person =
+  (outcome: 'resubmit' | 'paid' | 'fail', behind: number): Step =>
+  async (world) => {
+    const before = await world.machine.read();
+    const evidence: Evidence = { type: 'person', ...decided(before.revision - behind), outcome, reason: 'model' };
+    const isMade = await world.settle(evidence);
+    if (isMade && behind > 0) throw new Error('a decision on another revision was carried out');
+    if (!isMade) return;
+    const { revision } = await world.machine.read();
+    await world.settle(evidence);
+    if ((await world.machine.read()).revision !== revision) throw new Error('a decision was made twice');
+  };
+
+const acknowledge: Step = async (world) => {
+  const { attention, revision } = await world.machine.read();
+  const alarms = attention.filter((alarm) => isClosable(alarm));
+  if (alarms.length === 0) return;
+  await world.settle({ type: 'person', ...decided(revision), outcome: 'acknowledge', alarms, reason: 'model' });
+};
+
 const racing = (one: 'claimed' | 'withdrawal', other: 'claimed' | 'withdrawal'): Step => {
-  const evidence = (type: typeof one) => (type === 'claimed' ? { type } : { type, actor: 'host' });
   return async (world) => {
-    // Whoever claims here has crashed before it could send.
-    if (isSendable(await world.machine.read())) await world.machine.race(evidence(one), evidence(other));
+    const row = await world.machine.read();
+    const evidence = (type: typeof one): Evidence =>
+      type === 'claimed' ? { type, token: randomUUID() } : { type, ...decided(row.revision), actor: 'host' };
+    // The one that claims here has crashed before it could send.
+    if (isSendable(row)) await world.machine.race(evidence(one), evidence(other));
   };
 };
 
@@ -177,7 +217,7 @@ export function payoutCommands(maxCommands: number) {
           async ({ workers }) =>
             (workers[at] = null),
       ),
-      command('ask', fc.tuple(worker, statusFate), ([at, fate]) => ask(at, fate)),
+      command('ask', fc.tuple(worker, statusFate, fc.nat({ max: 3 })), ([at, fate, which]) => ask(at, fate, which)),
       command('settleCheck', worker, settleCheck),
       command('sweep', fc.constant(null), () => sweep),
       command('notify', fc.tuple(fc.nat({ max: 5 }), fc.constantFrom(false, false, false, true)), ([which, mixed]) =>
@@ -195,10 +235,16 @@ export function payoutCommands(maxCommands: number) {
           async ({ provider }) =>
             provider.end(at, status),
       ),
-      command('person', fc.constantFrom('resubmit', 'paid', 'fail'), (outcome) => async (world) => {
-        await world.settle({ type: 'person', outcome, reason: 'model' });
+      command(
+        'person',
+        fc.tuple(fc.constantFrom('resubmit', 'paid', 'fail'), fc.constantFrom(0, 0, 0, 1)),
+        ([outcome, behind]) => person(outcome, behind),
+      ),
+      command('acknowledge', fc.constant(null), () => acknowledge),
+      command('withdraw', fc.constant(null), () => async (world) => {
+        const { revision } = await world.machine.read();
+        await world.settle({ type: 'withdrawal', ...decided(revision) });
       }),
-      command('withdraw', fc.constant(null), () => (world) => world.settle({ type: 'withdrawal' })),
       command('paused', fc.constantFrom('unauthorized', 'rate_limited'), (reason) => async (world) => {
         await world.settle({ type: 'paused', reason, afterMs: 60_000 });
       }),

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { StateConflictError } from '../../src/alikassa.errors.js';
+import { StaleRevisionError, StateConflictError } from '../../src/alikassa.errors.js';
 import type { ResolvedOptions } from '../../src/alikassa.options.js';
 import type { Payout } from '../../src/payouts/payout.entity.js';
 import type { Evidence } from '../../src/payouts/payout.evidence.js';
@@ -55,7 +55,7 @@ export class DatabaseMachine implements Machine {
       await this.parts.store.settle(this.id, evidence);
       return true;
     } catch (error) {
-      if (error instanceof StateConflictError) return false;
+      if (error instanceof StateConflictError || error instanceof StaleRevisionError) return false;
       throw error;
     }
   }

@@ -1,3 +1,4 @@
+import { holding } from '../../src/payouts/attention.js';
 import type { Payout, PayoutEvent } from '../../src/payouts/payout.entity.js';
 import { isFinal, mayFollow } from '../../src/payouts/payout.status.js';
 import type { ModelProvider } from './model.provider.js';
@@ -26,7 +27,7 @@ export function forbiddenMove(before: Payout, after: Payout): string | null {
   if (before.possiblySent && !after.possiblySent) return 'possiblySent turned false again';
   if (after.attempt < before.attempt || after.attempt > before.attempt + 1)
     return `attempt went from ${before.attempt} to ${after.attempt} at once`;
-  const isHeld = before.attention !== null && !before.attention.startsWith('paused_');
+  const isHeld = holding(before.attention).length > 0;
   if (after.attempt > before.attempt && isHeld) return `taken to be sent though it is held: ${before.attention}`;
   if (before.providerId !== null && after.providerId !== before.providerId) return 'the provider id changed';
   if (isFinal(before.status) && before.settledAt?.getTime() !== after.settledAt?.getTime())
@@ -55,14 +56,20 @@ function paidTwice({ provider, events, deduplicates, onNotFound }: Picture): str
   return null;
 }
 
-function stranded({ row }: Picture): string | null {
-  if (isFinal(row.status)) return row.settledAt ? null : `${row.status} without the time of its end`;
+function stranded({ row, provider }: Picture): string | null {
+  if (isFinal(row.status)) {
+    if (!row.settledAt) return `${row.status} without the time of its end`;
+    if (row.endedBy === null) return `${row.status} on nobody's word`;
+    const isConfirmed = provider.said.some(({ status }) => status === row.status);
+    const isLast = row.endedBy === 'provider' || row.endedBy === 'withdrawal' || row.checkCount > 0 || isConfirmed;
+    return row.dueAt || isLast ? null : `${row.status} by ${row.endedBy}, and not asked about any more`;
+  }
   if (row.settledAt) return `${row.status} with the time of an end`;
   if (row.status === 'sending') return row.leaseUntil && row.dueAt ? null : 'sending without a lease';
   if (row.leaseUntil) return `${row.status} with a lease`;
   if (row.dueAt) return null;
   // A queued payout may wait for a person alone; an open one is asked about whatever else is the matter.
-  const isHeld = row.status === 'queued' && row.attention !== null && !row.attention.startsWith('paused_');
+  const isHeld = row.status === 'queued' && holding(row.attention).length > 0;
   return isHeld ? null : `${row.status} with nothing due, attention ${row.attention}`;
 }
 
@@ -72,12 +79,9 @@ function endedWrongly({ row, events, provider, deduplicates }: Picture): string 
     return provider.records.length + provider.onWire.length > 0 ? 'withdrawn though it was sent' : null;
   }
   if (bySomeone || provider.hasOverturned) return null;
-  // Whoever resubmits what a provider takes twice has made another record: then the one that the row knows counts.
-  const isDoubled = !deduplicates && resubmitDecisions(events) > 0;
-  const records = provider.records.filter(({ id }) => !isDoubled || id === row.providerId);
-  const states = records.map(({ status }) => status);
+  const states = provider.records.map(({ status }) => status);
   const isAlive = states.includes('wait') || states.includes('paid');
-  const mayBeAccepted = provider.onWire.length > 0 && !isDoubled && !(deduplicates && provider.records.length > 0);
+  const mayBeAccepted = provider.onWire.length > 0 && !(deduplicates && provider.records.length > 0);
   if ((row.status === 'fail' || row.status === 'rejected') && (isAlive || mayBeAccepted)) {
     return `${row.status} while the provider has ${states.join() || 'a request on its way'}`;
   }
@@ -92,6 +96,8 @@ function unproven({ row, events, provider }: Picture): string | null {
   if (row.status !== 'queued') return null;
   if (!row.possiblySent) return provider.sent > 0 ? 'queued as never sent though a request left' : null;
   const back = events.findLast(({ fromStatus, toStatus }) => toStatus === 'queued' && fromStatus !== 'queued');
+  if (back?.detail['never_sent'] === true)
+    return provider.sent > 0 ? 'queued as never sent though a request left' : null;
   const isDecided = back?.type === 'person' || back?.detail['resubmit'] === true;
   return isDecided ? null : `queued again by ${back?.type} though it may have been sent`;
 }
@@ -114,5 +120,6 @@ function history({ row, events }: Picture): string | null {
   const claims = events.filter(({ type }) => type === 'claimed').length;
   if (claims !== row.attempt) return `${claims} claims but attempt ${row.attempt}`;
   const last = events.at(-1)?.toStatus;
+  if (row.revision !== events.length - 1) return `revision ${row.revision} after ${events.length} events`;
   return last === row.status ? null : `the history ends with ${last}, the row is ${row.status}`;
 }

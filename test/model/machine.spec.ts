@@ -9,6 +9,7 @@ import { World } from './world.js';
 const POLICY: DecisionPolicy = {
   leaseMs: 60_000,
   checkSchedule: [10_000, 60_000],
+  followUpSchedule: [3_600_000, 86_400_000],
   attentionAfterMs: 86_400_000,
   rejectAfterNotFound: 2,
   rejectAfterMs: 120_000,

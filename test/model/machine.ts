@@ -1,4 +1,4 @@
-import { StateConflictError } from '../../src/alikassa.errors.js';
+import { StaleRevisionError, StateConflictError } from '../../src/alikassa.errors.js';
 import { decide, type DecisionPolicy } from '../../src/payouts/payout.decision.js';
 import { Payout } from '../../src/payouts/payout.entity.js';
 import type { Evidence } from '../../src/payouts/payout.evidence.js';
@@ -28,6 +28,7 @@ export const ACCOUNT = '93d5df06-996c-48c3-9847-348d6b580b80';
 export class MemoryMachine implements Machine {
   private clock = Date.parse('2026-01-01T00:00:00Z');
   private row: Payout;
+  private readonly made = new Set<string>();
   private readonly lines: EventLine[] = [
     { type: 'created', fromStatus: null, toStatus: 'queued', attempt: 0, detail: {} },
   ];
@@ -41,6 +42,9 @@ export class MemoryMachine implements Machine {
       amount: AMOUNT,
       status: 'queued',
       attempt: 0,
+      attemptToken: null,
+      service: 'qiwi_rub',
+      numberMasked: '*******4455',
       revision: 0,
       leaseUntil: null,
       possiblySent: false,
@@ -48,9 +52,12 @@ export class MemoryMachine implements Machine {
       paymentAmount: null,
       commissionAmount: null,
       isPartialPayment: null,
-      attention: null,
+      attention: [],
+      heard: [],
+      endedBy: null,
       refusedAt: null,
       unsentCount: 0,
+      unsentTotal: 0,
       notFoundCount: 0,
       notFoundSince: null,
       checkCount: 0,
@@ -80,7 +87,10 @@ export class MemoryMachine implements Machine {
       const { to, set, next, event } = decision;
       const from = this.row.status;
       if (to !== from && !mayFollow(from, to)) throw new TypeError(`No transition leads from ${from} to ${to}.`);
-      const row = Object.assign(new Payout(), this.row, set, { status: to, revision: this.row.revision + 1 });
+      const row = Object.assign(new Payout(), this.row, set, {
+        status: to,
+        revision: this.row.revision + (event ? 1 : 0),
+      });
       if (to !== 'sending') row.leaseUntil = null;
       if (isFinal(to) && !isFinal(from)) row.settledAt = now;
       if (next === null) row.dueAt = set.leaseUntil ?? null;
@@ -94,9 +104,12 @@ export class MemoryMachine implements Machine {
           detail: event.detail,
         });
       }
+      if (event?.decision) this.made.add(event.decision);
       this.row = row;
       return true;
     } catch (error) {
+      const isMade = 'decision' in evidence && this.made.has(evidence.decision);
+      if (error instanceof StaleRevisionError) return isMade;
       if (error instanceof StateConflictError) return false;
       throw error;
     }

@@ -6,7 +6,7 @@ import type { Machine } from './machine.js';
 import type { ModelProvider, WireRequest } from './model.provider.js';
 
 /** Where one of the workers is with its attempt. */
-export type Attempt = { attempt: number } & (
+export type Attempt = { attempt: number; token: string } & (
   | { at: 'claimed'; claimedAt: number }
   | { at: 'sent'; request: WireRequest }
   | { at: 'answered'; outcome: ProviderOutcome<CreatePayoutAnswer> }

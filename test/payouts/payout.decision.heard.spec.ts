@@ -301,6 +301,16 @@ describe('an end that is not the word of the provider', () => {
     });
   });
 
+  it('is asked about further where another attempt may have come to something else', () => {
+    const twice = ended({ attempt: 2 });
+    expect(checked(twice, answered({ payment_status: 'fail' }))).toMatchObject({
+      set: { checkCount: 1 },
+      next: { task: 'check' },
+    });
+    expect(notified(twice, { status: 'fail' })).toBeNull();
+    expect(checked(ended({ attempt: 2, unsentTotal: 1 }), answered({ payment_status: 'fail' }))?.next).toBeNull();
+  });
+
   it('is the only one that is asked about', () => {
     for (const status of ['paid', 'fail', 'cancel'] as const) {
       expect(notified(payout({ status }))?.next).not.toEqual(expect.objectContaining({ task: 'check' }));

@@ -127,6 +127,18 @@ describe('what PayoutStore reads', () => {
       expect(Number(job?.run_at)).toBeLessThan(Date.now() + 30_000);
     });
 
+    it('that are final and are asked about yet get their check, and no others that are final', async () => {
+      const [followed, other] = [await test.add(), await test.add()];
+      await test.change(followed, `status = 'fail', settled_at = now(), due_at = now() - interval '2 s'`);
+      await test.change(other, `status = 'fail', settled_at = now(), due_at = NULL`);
+      await test.clear();
+      expect(await test.store.requeueOverdue(OVERDUE)).toBe(1);
+      expect(await test.jobKeys()).toEqual([`alikassa_check:${followed}`]);
+      await test.clear();
+      expect(await test.store.scheduleChecks(1, 10)).toBe(1);
+      expect(await test.jobKeys()).toEqual([`alikassa_check:${followed}`]);
+    });
+
     it('are left alone while they are not so late, and when they wait their turn', async () => {
       const id = await jobless('queued', '0.5 s');
       expect(await test.store.requeueOverdue({ ...OVERDUE, overdueMs: 100_000 })).toBe(0);

@@ -64,7 +64,7 @@ function afterEnd(payout: Payout, word: Word, policy: DecisionPolicy, now: Date)
   if (status === 'paid' && isPaidByAnother(payout, said)) {
     return conflict(payout, { about: 'provider_id', said }, word, policy, now);
   }
-  if (status === payout.status) return payout.dueAt === null ? null : { to: status, set: {}, next: null, event: null };
+  if (status === payout.status) return confirmed(payout, word, policy);
   if (status === 'wait' && !isOwnWord(payout)) return null;
   return conflict(payout, { about: 'status', said }, word, policy, now);
 }
@@ -72,6 +72,13 @@ function afterEnd(payout: Payout, word: Word, policy: DecisionPolicy, now: Date)
 /** Two attempts were paid, each under an id of its own. */
 function isPaidByAnother({ heard }: Payout, said: string): boolean {
   return heard.some((one) => one.endsWith(':paid') && one !== said);
+}
+
+/** The provider says the same: it is asked no more, unless another attempt may have come to something else. */
+function confirmed(payout: Payout, { source }: Word, policy: DecisionPolicy): Decision | null {
+  if (payout.dueAt === null) return null;
+  if (maybeSent(payout) <= 1) return { to: payout.status, set: {}, next: null, event: null };
+  return source === 'check' ? askedAfterEnd(payout, policy) : null;
 }
 
 /** `rejected` and `withdrawn` are never the provider's. */
