@@ -46,11 +46,10 @@ function sameAmount(a: string, b: string): boolean {
 
 /** Whether the first of two amounts, none of them negative, is the smaller one. */
 export function isLess(a: string, b: string): boolean {
-  const [ours = '', ourFraction = ''] = canonical(a).split('.');
-  const [theirs = '', theirFraction = ''] = canonical(b).split('.');
-  if (ours.length !== theirs.length) return ours.length < theirs.length;
-  const digits = Math.max(ourFraction.length, theirFraction.length);
-  return ours + ourFraction.padEnd(digits, '0') < theirs + theirFraction.padEnd(digits, '0');
+  const [ours, theirs] = [canonical(a), canonical(b)];
+  const [ourWhole, theirWhole] = [ours.indexOf('.'), theirs.indexOf('.')];
+  // Of one length before the point, digits are in the order of text.
+  return ourWhole === theirWhole ? ours < theirs : ourWhole < theirWhole;
 }
 
 function canonical(amount: string): string {
@@ -77,7 +76,8 @@ function isOtherRecipient(ours: string, theirs: string): boolean {
 }
 
 function endsOf(mask: string): [start: string, end: string] {
-  return [/^\d*/.exec(mask)?.[0] ?? '', /\d*$/.exec(mask)?.[0] ?? ''];
+  const digits = mask.split(/\D+/);
+  return [digits[0] ?? '', digits.at(-1) ?? ''];
 }
 
 /** What became of a call, for the history. */

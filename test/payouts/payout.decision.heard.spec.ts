@@ -1,3 +1,4 @@
+import { ATTENTION_TEXT, sameAlarms, type Alarm } from '../../src/payouts/attention.js';
 import type { Decision } from '../../src/payouts/payout.decision.js';
 import type { Payout } from '../../src/payouts/payout.entity.js';
 import { questionsFor } from '../../src/payouts/decision/heard.js';
@@ -7,6 +8,7 @@ import {
   answered,
   checked,
   CLAIMED,
+  facts,
   notified,
   NOW,
   pauseOf,
@@ -136,7 +138,10 @@ describe('an attempt that lost its lease and proves afterwards that it was never
     const row = unknown({ attemptToken: TOKEN });
     const decision = submitted(row, { kind: 'never_sent' });
     expect(decision).toMatchObject({ to: 'unknown', set: { unsentTotal: 1, attemptToken: null }, next: 'keep' });
+    expect(decision?.event).toMatchObject({ type: 'submission', detail: { outcome: 'never_sent' } });
     expect(submitted(next(row, decision), { kind: 'never_sent' })).toBeNull();
+    expect(submitted(row, { kind: 'unclear' })).toBeNull();
+    expect(submitted(waiting({ attemptToken: TOKEN }), { kind: 'never_sent' })).toBeNull();
   });
 
   it('leads back to the queue once the provider confirms that it has nothing', () => {
@@ -163,6 +168,11 @@ describe('an attempt that lost its lease and proves afterwards that it was never
 });
 
 describe('an acceptance', () => {
+  it('under the id that an early notification named: no conflict', () => {
+    expect(submitted(sending({ providerId: '7' }), acceptedAs('7'))?.set).toMatchObject({ providerId: '7' });
+    expect(submitted(sending({ providerId: '7' }), acceptedAs('7'))?.set.attention).toBeUndefined();
+  });
+
   it('under another id than an early notification named: waits, and a person is called', () => {
     const row = sending({ providerId: '7' });
     const decision = submitted(row, acceptedAs('9'));
@@ -236,6 +246,43 @@ describe('several attempts that may have been sent', () => {
       event: { detail: { conflict: 'provider_id' } },
     });
     expect(notified({ ...paid, heard: ['8:paid', '7:paid'], dueAt: null } as Payout)).toBeNull();
+  });
+
+  it('are not ended while one of them is known to wait', () => {
+    expect(notified(twice({ heard: ['8:wait'] }), { status: 'fail' })?.to).toBe('unknown');
+    expect(notified(twice({ heard: ['8:paid'] }), { status: 'fail' })?.to).toBe('unknown');
+    expect(notified(twice({ heard: ['amount=1', 'x8:fail', '8:fail2'] }), { status: 'fail' })?.to).toBe('unknown');
+    expect(notified(twice({ heard: ['8:cancel'] }), { status: 'fail' })?.to).toBe('fail');
+  });
+
+  it('write down which of them has failed', () => {
+    expect(notified(twice(), { status: 'fail' })?.event).toMatchObject({
+      type: 'notification',
+      detail: { payment_status: 'fail', provider_id: '7' },
+    });
+  });
+
+  it('tell of a second payment alone that two were paid', () => {
+    const paid = payout({
+      status: 'paid',
+      attempt: 2,
+      providerId: '7',
+      heard: ['7:wait', '7:paid', '8:fail'],
+      dueAt: NOW,
+    });
+    expect(notified(paid)).toBeNull();
+    expect(notified({ ...paid, heard: ['8:paid'] } as Payout, { status: 'fail' })?.set.heard).toEqual([
+      '8:paid',
+      '7:fail',
+    ]);
+  });
+
+  it('are short where the one that was paid is', () => {
+    const known = waiting({ attempt: 2, attention: ['overdue'] });
+    expect(notified(known, { id: '8', paymentAmount: '1' })?.set.attention).toEqual([
+      'conflict_provider_id',
+      'paid_in_part',
+    ]);
   });
 
   it('are one where all others are proven never sent', () => {
@@ -363,8 +410,38 @@ describe('another recipient or service than ours', () => {
   });
 });
 
+describe('an id that belongs to another payout', () => {
+  it('settles nothing, whoever names it', () => {
+    const word = { type: 'notification', facts: facts({ id: '9' }), isForeignId: true } as const;
+    const decision = run(unknown(), word);
+    expect(decision).toMatchObject({
+      to: 'unknown',
+      set: { heard: ['provider_id=9'], attention: ['conflict_provider_id'] },
+      event: { detail: { conflict: 'provider_id', provider_id: '9' } },
+    });
+    expect(run(next(unknown(), decision), word)?.event).toBeNull();
+  });
+});
+
+describe('the set of alarms', () => {
+  it('stands in its column as names with a space between, or as nothing', () => {
+    for (const attention of [['not_found'], ['conflict_amount', 'overdue']] as Alarm[][]) {
+      expect(ATTENTION_TEXT.to(attention)).toBe(attention.join(' '));
+      expect(ATTENTION_TEXT.from(ATTENTION_TEXT.to(attention))).toEqual(attention);
+    }
+    for (const none of [undefined, []]) expect(ATTENTION_TEXT.to(none)).toBeNull();
+    for (const none of [undefined, null, '']) expect(ATTENTION_TEXT.from(none)).toEqual([]);
+  });
+
+  it('is the same only if it holds the same', () => {
+    expect(sameAlarms(['overdue'], ['not_found', 'overdue'])).toBe(false);
+    expect(sameAlarms(['not_found', 'overdue'], ['overdue'])).toBe(false);
+    expect(sameAlarms(['overdue'], ['overdue'])).toBe(true);
+  });
+});
+
 describe('a payment that is short', () => {
-  it.each(['499.99', '0', '0.00', '5', '50.0', '00499.990'])(
+  it.each(['499.99', '0', '0.00', '5', '50.0', '00499.990', '99.999'])(
     'calls a person with or without the flag: %s',
     (paymentAmount) => {
       for (const isPartialPayment of [undefined, false, true]) {

@@ -33,7 +33,7 @@ export function providerWord(payout: Payout, word: Word, policy: DecisionPolicy,
 function settled(payout: Payout, { facts, source }: Word, policy: DecisionPolicy): Decision {
   const alarms: Alarm[] = [];
   if (payout.status === 'queued' && !payout.possiblySent) alarms.push('known_to_provider_before_sent');
-  if (isShort(payout, facts)) alarms.push('paid_in_part');
+  alarms.push(...shortness(payout, facts));
   const isOpen = facts.status === 'wait';
   return {
     to: facts.status,
@@ -97,7 +97,7 @@ function otherId(payout: Payout, word: Word, policy: DecisionPolicy, now: Date):
     ...decision,
     set: {
       ...decision.set,
-      attention: withAlarms(decision.set.attention ?? [], 'conflict_provider_id'),
+      attention: withAlarms(unanswered(payout.attention), 'conflict_provider_id', ...shortness(payout, facts)),
       heard: withHeard(payout.heard, contradiction.said),
     },
     // The attempt with the known id may be paid as well.
@@ -167,8 +167,8 @@ function foreignId({ id }: ProviderFacts): Contradiction {
   return { about: 'provider_id', said: id };
 }
 
-/** Paid, but less than asked for: by the amount, whatever the flag says. */
-function isShort({ amount }: Payout, { status, paymentAmount, isPartialPayment }: ProviderFacts): boolean {
-  if (status !== 'paid') return false;
-  return isPartialPayment === true || (paymentAmount !== undefined && isLess(paymentAmount, amount));
+/** The alarm of one that was paid, but less than asked for: by the amount, whatever the flag says. */
+function shortness({ amount }: Payout, { status, paymentAmount, isPartialPayment }: ProviderFacts): Alarm[] {
+  const isShort = isPartialPayment === true || (paymentAmount !== undefined && isLess(paymentAmount, amount));
+  return status === 'paid' && isShort ? ['paid_in_part'] : [];
 }
