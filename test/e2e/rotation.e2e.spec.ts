@@ -219,7 +219,7 @@ describe('a row that cannot be read back', () => {
     await accept();
     await expectSkipped(ids, 1);
     for (const id of ids) {
-      expect(await after.payouts.find(id)).toMatchObject({ status: 'queued', attention: 'recipient_unreadable' });
+      expect(await after.payouts.find(id)).toMatchObject({ status: 'queued', attention: ['recipient_unreadable'] });
     }
   });
 
