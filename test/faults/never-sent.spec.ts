@@ -198,7 +198,7 @@ describe('in the handshake', () => {
       port: surroundings.port,
       options: { baseUrl: `https://127.0.0.1:${port}` },
     });
-    await decideNow(host.payouts, id, { outcome: 'resubmit', reason: 'support: never arrived' });
+    await decideNow(host.payouts, id, { outcome: 'resubmit', reason: 'support: never arrived', unasked: true });
     await until(async () => (await submissionsOf('maybe-first')).length === 2);
     expect((await submissionsOf('maybe-first'))[1]).toMatchObject({ to_status: 'unknown', outcome: 'never_sent' });
     expect((await rowsOf('maybe-first'))[0]).toMatchObject({ status: 'unknown', possibly_sent: true });

@@ -83,8 +83,8 @@ describe('every answer of the reference application is as its document says', ()
     const path = `payouts/${String(id)}`;
     await expectAnswer(428, ['POST', `${path}/withdraw`], { on: quiet });
     const seen = await seenBy(quiet, path);
-    await expectAnswer(412, ['POST', `${path}/withdraw`, undefined, { 'if-match': '"0"' }], { on: quiet });
-    await expectAnswer(412, ['POST', `${path}/refresh`, undefined, { 'if-match': '"0"' }], { on: quiet });
+    await expectAnswer(412, ['POST', `${path}/withdraw`, undefined, { 'if-match': '"7"' }], { on: quiet });
+    await expectAnswer(412, ['POST', `${path}/refresh`, undefined, { 'if-match': '"7"' }], { on: quiet });
     await expectAnswer(200, ['POST', `${path}/withdraw`, undefined, seen], { on: quiet });
     await expectAnswer(200, ['GET', `${path}/events`], { on: quiet });
   });
