@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import type { ProviderStatus } from '../provider/provider.types.js';
 
 /** An account that the simulator knows, and what it holds. */
@@ -32,15 +31,13 @@ interface Balance {
 }
 
 const FIRST_ID = 100_001_524;
-/** The provider gives every id once: those of several simulators, and of one that starts again, must not meet. */
-const firstId = (): number => FIRST_ID + 10_000 * randomInt(10 ** 9);
 
 /** What the simulated provider has on its books. Sums are whole cents, so none is ever rounded by a float. */
 export class SimulatorLedger {
   readonly payouts = new Map<string, SimulatedPayout>();
   private readonly balances = new Map<string, Balance>();
   private readonly acceptances = new Map<string, number>();
-  private nextId = firstId();
+  private nextId = FIRST_ID;
 
   constructor(accounts: readonly SimulatedAccount[]) {
     for (const { uuid, currency, balance = '1000000.00' } of accounts) {
