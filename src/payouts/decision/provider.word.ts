@@ -84,7 +84,7 @@ function otherId(payout: Payout, word: Word, policy: DecisionPolicy, now: Date):
   const { facts } = word;
   const isPaid = facts.status === 'paid' && maybeSent(payout) > 1 && !isFinal(payout.status);
   const contradiction: Contradiction = { about: 'provider_id', said: idHeard(facts.id, facts.status) };
-  if (!isPaid) return conflict(payout, contradiction, word, policy, now);
+  if (!isPaid) return conflict(withOwnEnd(payout), contradiction, word, policy, now);
   const decision = settled(payout, word, policy);
   return {
     ...decision,
@@ -96,6 +96,13 @@ function otherId(payout: Payout, word: Word, policy: DecisionPolicy, now: Date):
     // The attempt with the known id may be paid as well.
     next: nextCheck(0, policy),
   };
+}
+
+/** The known id's payment counts as heard, so that it is not taken for a further one when it is told again. */
+function withOwnEnd(payout: Payout): Payout {
+  const { status, providerId, heard } = payout;
+  if (status !== 'paid' || providerId === null || heard.some((one) => one.endsWith(':paid'))) return payout;
+  return { ...payout, heard: withHeard(heard, idHeard(providerId, 'paid')) };
 }
 
 function isFailure({ status }: ProviderFacts): boolean {
