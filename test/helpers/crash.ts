@@ -63,6 +63,22 @@ export class CrashedPayout {
     return goOn;
   }
 
+  /**
+   * Stops the process with the provider's answer in its hands: the database has not taken it, and it is about to try again.
+   * @returns the process, left to the caller.
+   */
+  async stopWithItsAnswer(): Promise<HostProcess> {
+    // Each try comes twice as late as the one before: the last pause is long enough to be hit.
+    const tries = Array.from({ length: 5 }, () =>
+      this.proxy.cut({ statement: /UPDATE "alikassa_payouts"[^]*submission/, lost: 'request' }),
+    );
+    await this.create();
+    await Promise.all(tries);
+    const stopped = this.detach();
+    await stopped.kill('SIGSTOP');
+    return stopped;
+  }
+
   /** Asks for the payout, as a client that repeats itself would. @returns the HTTP status, 0 if the process died. */
   async create(order_id = 'crash'): Promise<number> {
     const body = JSON.stringify(payload({ order_id }));
