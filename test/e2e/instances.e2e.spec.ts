@@ -177,7 +177,7 @@ describe('a notification', () => {
     const orderId = 'signed-elsewhere';
     second.simulator.script({ on: 'payout', orderId, accept: false, stall: true });
     const { id } = await second.create({ order_id: orderId });
-    const facts = { order_id: orderId, account: SECOND_ACCOUNT };
+    const facts = { id: '700000001', order_id: orderId, account: SECOND_ACCOUNT };
     expect(await notify(second, signedQuery(first.simulator, facts))).toBe(403);
     expect(await notify(first, signedQuery(second.simulator, facts))).toBe(403);
     expect(await resultsOf(orderId)).toEqual([]);

@@ -206,14 +206,14 @@ describe.each(WAYS)('119: two people decide on one payout by %s, the second on w
   });
 });
 
-it('119: who says the same as somebody else before has not decided', async () => {
+it('who says the same as somebody else before has not decided', async () => {
   const { id, revision } = await held();
   await byService('ann')(id, revision, FAIL);
   expect(await byService('bob')(id, revision, FAIL)).toMatchObject({ status: 412 });
   expect((await decisionsOn(id)).map(({ actor }) => actor)).toEqual(['ann']);
 });
 
-it('119: a refresh of what was seen otherwise asks nothing', async () => {
+it('a refresh of what was seen otherwise asks nothing', async () => {
   const { id, orderId, revision } = await held();
   const asked = questions(orderId);
   await host
@@ -250,7 +250,7 @@ describe.each(['answer', 'request'] as const)("120: the COMMIT's %s of a decisio
   });
 });
 
-it.each(WAYS)('120: the same of a withdrawal, and 121: its repeat, by %s', async (_, decide) => {
+it.each(WAYS)('a withdrawal too is done once, and its repeat found done, by %s', async (_, decide) => {
   for (const lost of ['answer', 'request'] as const) {
     const { id, revision } = await queued();
     const cut = proxy.cut({ statement: /UPDATE "alikassa_payouts"[^]*withdrawal/, lost });
