@@ -342,27 +342,6 @@ describe('a resolve, a list and an id', () => {
   });
 });
 
-describe('the revision that was seen', () => {
-  it.each([
-    [428, undefined, 'If-Match is required'],
-    [400, '*', 'If-Match must be the ETag'],
-    [400, '1', 'If-Match must be the ETag'],
-    [400, '"1", "2"', 'If-Match must be the ETag'],
-    [400, '"-1"', 'If-Match must be the ETag'],
-    [400, '"1e3"', 'If-Match must be the ETag'],
-    [400, '"99999999999"', 'If-Match must be the ETag'],
-  ])('is answered with %i for If-Match: %s', async (status, tag, named) => {
-    for (const [action, body] of [
-      ['withdraw', undefined],
-      ['resolve', { outcome: 'fail', reason: 'r' }],
-    ] as const) {
-      const headers = tag === undefined ? {} : { 'if-match': tag };
-      const answer = await host.call(TOKENS.all.text, 'POST', `payouts/${randomUUID()}/${action}`, body, headers);
-      await expectRefused(answer, status, {}, named);
-    }
-  });
-});
-
 describe('a notification', () => {
   const query = (changes: Record<string, string> = {}): string => signedQuery(host.simulator, changes);
   const signatureOf = (text: string): Buffer => Buffer.from(signOf(text), 'base64');

@@ -155,6 +155,7 @@ describe("150: another one's payment under our order_id is not ours", () => {
   ])('%s -> ours', async (_, says, changes) => {
     const { id } = await taken(() => says, changes);
     await becomes(id, 'paid');
+    expect((await host.payouts.find(id)).heard).toEqual([]);
   });
 
   it.each([

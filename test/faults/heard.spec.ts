@@ -5,7 +5,7 @@ import { CrashedPayout } from '../helpers/crash.js';
 import { payload } from '../helpers/payload.js';
 import { latch } from '../helpers/payout.checks.js';
 import { decideNow } from '../helpers/people.js';
-import { NOT_FOUND, ok, ScriptedProvider, TAKEN, type Asked, type Reply } from '../helpers/scripted.provider.js';
+import { NOT_FOUND, ok, ScriptedProvider, type Asked, type Reply } from '../helpers/scripted.provider.js';
 import { unprotected } from '../helpers/unprotected.js';
 import { until } from '../helpers/until.js';
 
@@ -364,4 +364,15 @@ it('130: old notifications replayed in turn -> no history without end, no closed
     for (const turn of turns) await notify(payout, { ...own, ...turn, desc: i === 0 ? null : `replay ${i}` });
   }
   expect([await stateOf(payout.id), (await host.payouts.events(payout.id)).length]).toEqual(['paid', length + 1]);
+});
+
+it('a provider that names another id each time fills neither the history nor the row', async () => {
+  const providerId = id();
+  answers(provider, () => ok({ payment_status: 'wait', id: providerId }));
+  const payout = await made();
+  await becomes(payout.id, 'wait');
+  for (let i = 0; i < 80; i++) await notify(payout, { id: String(id()), payment_status: 'fail' });
+  const { heard, attention } = await host.payouts.find(payout.id);
+  expect([heard.length, attention]).toEqual([50, ['conflict_provider_id']]);
+  expect((await host.payouts.events(payout.id)).length).toBeLessThan(60);
 });

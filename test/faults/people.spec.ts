@@ -150,7 +150,7 @@ describe.each(WAYS)('119: two people decide on one payout by %s, the second on w
   it('fail and resubmit at once -> one of them', async () => {
     const { id, orderId, revision } = await held();
     const answers = await Promise.all([ann(id, revision, FAIL), bob(id, revision, RESUBMIT)]);
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, 412]);
+    expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 412]);
     const isSentAgain = answers[1].status === 200;
     await host.until(id, isSentAgain ? 'paid' : 'fail');
     expect([submissions(orderId), (await decisionsOn(id)).length]).toEqual([isSentAgain ? 2 : 1, 1]);
@@ -211,6 +211,37 @@ it('who says the same as somebody else before has not decided', async () => {
   await byService('ann')(id, revision, FAIL);
   expect(await byService('bob')(id, revision, FAIL)).toMatchObject({ status: 412 });
   expect((await decisionsOn(id)).map(({ actor }) => actor)).toEqual(['ann']);
+});
+
+it.each([
+  [428, undefined],
+  [400, '*'],
+  [400, '1'],
+  [400, '"1", "2"'],
+  [400, '"-1"'],
+  [400, '"1e3"'],
+  [400, '"99999999999"'],
+])('a decision by REST that does not say on which revision is answered with %i (If-Match: %s)', async (status, tag) => {
+  const { id } = await queued();
+  for (const call of [
+    host.http().post(`/alikassa/payouts/${id}/withdraw`),
+    host.http().post(`/alikassa/payouts/${id}/resolve`).send(FAIL),
+  ]) {
+    const answer = await (tag === undefined ? call : call.set('If-Match', tag));
+    expect([answer.status, answer.text]).toEqual([status, expect.stringContaining('If-Match')]);
+  }
+  expect(await decisionsOn(id)).toEqual([]);
+});
+
+it('a decision through the service that does not say on which revision is refused', async () => {
+  const { id } = await queued();
+  for (const revision of [undefined, null, -1, 1.5, Number.NaN, '1'] as never[]) {
+    const error = revision === undefined ? 'RevisionRequiredError' : 'InvalidInputError';
+    await expect(host.payouts.withdraw(id, { revision })).rejects.toMatchObject({ name: error });
+    await expect(host.payouts.resolve(id, FAIL, { revision })).rejects.toMatchObject({ name: error });
+  }
+  await expect(host.payouts.withdraw(id, undefined as never)).rejects.toMatchObject({ name: 'RevisionRequiredError' });
+  expect(await decisionsOn(id)).toEqual([]);
 });
 
 it('a refresh of what was seen otherwise asks nothing', async () => {

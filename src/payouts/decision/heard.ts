@@ -1,4 +1,5 @@
 import type { ProviderStatus } from '../../provider/provider.types.js';
+import type { Alarm } from '../attention.js';
 import type { Payout } from '../payout.entity.js';
 import { maybeSent } from './decision.js';
 
@@ -13,6 +14,11 @@ type Known = Pick<Payout, 'heard' | 'providerId'>;
 /** What was heard, and one more. */
 export function withHeard(heard: readonly string[], more: string): string[] {
   return heard.includes(more) || heard.length >= MOST ? [...heard] : [...heard, more];
+}
+
+/** Whether it was not heard before. Beyond what is kept, it is news only where its alarm does not stand. */
+export function isNews({ heard, attention }: Pick<Payout, 'heard' | 'attention'>, one: string, alarm: Alarm): boolean {
+  return !heard.includes(one) && (heard.length < MOST || !attention.includes(alarm));
 }
 
 export function idHeard(id: string, status: ProviderStatus): string {

@@ -30,7 +30,7 @@ export function withdrawal(payout: Payout, evidence: Withdrawal): Decision {
 /** A person decides on a payout that the machine holds, or closes alarms. */
 export function person(payout: Payout, evidence: Person, policy: DecisionPolicy): Decision {
   refuseStale(payout, evidence);
-  const { type: _, outcome, decision, revision, actor, ...words } = evidence;
+  const { type: _, outcome, decision, revision: _seen, actor, ...words } = evidence;
   const event = { type: 'person', actor, decision, detail: { outcome, ...words } };
   if (outcome === 'acknowledge') return { ...acknowledged(payout, evidence), event };
   const isHeld = payout.status === 'queued' && payout.attention.length > 0;

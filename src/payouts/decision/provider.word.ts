@@ -6,7 +6,7 @@ import { contradictionIn, factsDetail, isLess, type Contradiction } from '../pay
 import { nextCheck } from '../payout.schedule.js';
 import { isFinal } from '../payout.status.js';
 import { FOUND, maybeSent, type Decision, type DecisionPolicy } from './decision.js';
-import { failedIds, idHeard, withHeard } from './heard.js';
+import { failedIds, idHeard, isNews, withHeard } from './heard.js';
 import { askedAfterEnd, stillOpen } from './waiting.js';
 
 /** What the provider said of a payout, and by which way. */
@@ -84,7 +84,7 @@ function otherId(payout: Payout, word: Word, policy: DecisionPolicy, now: Date):
   const { facts } = word;
   const isPaid = facts.status === 'paid' && maybeSent(payout) > 1 && !isFinal(payout.status);
   const contradiction: Contradiction = { about: 'provider_id', said: idHeard(facts.id, facts.status) };
-  if (!isPaid) return conflict(withOwnEnd(payout), contradiction, word, policy, now);
+  if (!isPaid) return conflict(payout, contradiction, word, policy, now);
   const decision = settled(payout, word, policy);
   return {
     ...decision,
@@ -99,10 +99,9 @@ function otherId(payout: Payout, word: Word, policy: DecisionPolicy, now: Date):
 }
 
 /** The known id's payment counts as heard, so that it is not taken for a further one when it is told again. */
-function withOwnEnd(payout: Payout): Payout {
-  const { status, providerId, heard } = payout;
-  if (status !== 'paid' || providerId === null || heard.some((one) => one.endsWith(':paid'))) return payout;
-  return { ...payout, heard: withHeard(heard, idHeard(providerId, 'paid')) };
+function withOwnEnd(heard: readonly string[], { status, providerId }: Payout): string[] {
+  const isOwn = status === 'paid' && providerId !== null && !heard.some((one) => one.endsWith(':paid'));
+  return isOwn ? withHeard(heard, idHeard(providerId, 'paid')) : [...heard];
 }
 
 function isFailure({ status }: ProviderFacts): boolean {
@@ -118,7 +117,7 @@ function isLastFailure(payout: Payout, facts: ProviderFacts): boolean {
 /** One attempt has failed; another one may still be paid, so that the failure ends nothing. */
 function unaccounted(payout: Payout, { facts, source }: Word, policy: DecisionPolicy, now: Date): Decision | null {
   const said = idHeard(facts.id, facts.status);
-  const isNew = !payout.heard.includes(said);
+  const isNew = isNews(payout, said, 'attempts_unaccounted');
   const set = {
     heard: withHeard(payout.heard, said),
     attention: isNew ? withAlarms(payout.attention, 'attempts_unaccounted') : payout.attention,
@@ -136,9 +135,9 @@ function conflict(
 ): Decision | null {
   const heard = /^[0-9]+:/.test(said) ? said : `${about}=${said}`;
   // Heard before: whoever has closed the alarm has seen it.
-  const isNew = !payout.heard.includes(heard);
+  const isNew = isNews(payout, heard, `conflict_${about}`);
   const set = {
-    heard: withHeard(payout.heard, heard),
+    heard: withHeard(about === 'provider_id' ? withOwnEnd(payout.heard, payout) : payout.heard, heard),
     attention: isNew ? withAlarms(payout.attention, `conflict_${about}`) : payout.attention,
   };
   const detail = { conflict: about, ...factsDetail(facts) };
