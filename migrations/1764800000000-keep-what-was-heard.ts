@@ -34,7 +34,10 @@ export class KeepWhatWasHeard1764800000000 implements MigrationInterface {
     await queryRunner.query(
       `UPDATE alikassa_payouts SET unsent_total = unsent_count WHERE ${OPEN} AND unsent_count > 0`,
     );
-    await queryRunner.query('CREATE UNIQUE INDEX alikassa_payouts_provider_id_key ON alikassa_payouts (provider_id)');
+    // Instances may pay through providers of their own, whose ids may meet; an account is at one of them.
+    await queryRunner.query(`
+      CREATE UNIQUE INDEX alikassa_payouts_provider_id_key ON alikassa_payouts (provider_id, account)
+      WHERE provider_id IS NOT NULL`);
     // Few final payouts are asked about for some days yet: the others cost this index nothing.
     await queryRunner.query(`
       CREATE INDEX alikassa_payouts_follow_up_idx ON alikassa_payouts (instance, due_at)

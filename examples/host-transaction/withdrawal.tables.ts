@@ -26,7 +26,7 @@ export class Withdrawal {
 /** What was given back, under the event that said so: the key makes it happen once. */
 @Entity('credits')
 export class Credit {
-  @PrimaryColumn({ type: 'bigint', name: 'event_id' })
+  @PrimaryColumn({ type: 'text', name: 'event_id' })
   eventId!: string;
 
   @Column({ type: 'text', name: 'order_id' })
@@ -38,7 +38,7 @@ export class CreateWithdrawals1700000000000 implements MigrationInterface {
     await runner.query(`
       CREATE TABLE balances (user_id text PRIMARY KEY, amount numeric NOT NULL CHECK (amount >= 0));
       CREATE TABLE withdrawals (order_id text PRIMARY KEY, user_id text NOT NULL, amount numeric NOT NULL);
-      CREATE TABLE credits (event_id bigint PRIMARY KEY, order_id text NOT NULL UNIQUE)`);
+      CREATE TABLE credits (event_id text PRIMARY KEY, order_id text NOT NULL UNIQUE)`);
   }
 
   async down(runner: QueryRunner): Promise<void> {

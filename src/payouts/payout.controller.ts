@@ -122,8 +122,9 @@ export class PayoutController {
     @Req() request: RequestLike,
     @Res({ passthrough: true }) response: ResponseLike,
   ): Promise<PayoutDto> {
+    const payoutId = checkedId(id);
     const options = { ...callerOf(request), revision: seenRevision(request) };
-    return shown(await this.payouts.refresh(checkedId(id), options), response);
+    return shown(await this.payouts.refresh(payoutId, options), response);
   }
 
   /** Takes back a payout that was never sent; `If-Match` names the revision that was seen. */
@@ -135,8 +136,9 @@ export class PayoutController {
     @Req() request: RequestLike,
     @Res({ passthrough: true }) response: ResponseLike,
   ): Promise<PayoutDto> {
+    const payoutId = checkedId(id);
     const options = { ...callerOf(request), revision: requiredRevision(request) };
-    return shown(await this.payouts.withdraw(checkedId(id), options), response);
+    return shown(await this.payouts.withdraw(payoutId, options), response);
   }
 
   /** A person's decision on a payout that is held; `If-Match` names the revision that was seen. */
@@ -150,8 +152,9 @@ export class PayoutController {
     @Res({ passthrough: true }) response: ResponseLike,
   ): Promise<PayoutDto> {
     requireJson(request);
+    const payoutId = checkedId(id);
     const options = { ...callerOf(request), revision: requiredRevision(request) };
-    return shown(await this.payouts.resolve(checkedId(id), decision, options), response);
+    return shown(await this.payouts.resolve(payoutId, decision, options), response);
   }
 
   @Get('balance')

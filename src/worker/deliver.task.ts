@@ -53,8 +53,10 @@ export class DeliverTask {
     }, LEASE_MS / 3);
     try {
       const { payout } = await this.store.read(event.payoutId);
-      const { id, key, fromStatus: from, toStatus: to, createdAt: occurredAt } = event;
-      await handler({ eventId: key ?? id, from, to, occurredAt, payout });
+      const { id, key, revision, fromStatus: from, toStatus: to, createdAt: occurredAt } = event;
+      // The version before knows its own events by their number alone: one that it has begun to tell keeps that.
+      const eventId = revision === null ? id : (key ?? id);
+      await handler({ eventId, from, to, occurredAt, payout });
       return null;
     } catch (error) {
       return error instanceof Error ? error.message : 'it threw what is no Error';

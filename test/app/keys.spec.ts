@@ -114,7 +114,7 @@ describe('alikassa keys rotate', () => {
     expect(err).toContain(`unreadable  Payout ${id}: encryption key "gone" is not in the ring`);
     expect(err).toContain('1 row(s) cannot be read back');
     expect(out + err).not.toContain(payload()['number']);
-    expect((await host.payouts.find(String(id))).attention).toBe('recipient_unreadable');
+    expect((await host.payouts.find(String(id))).attention).toEqual(['recipient_unreadable']);
   });
 
   it('says which key erased rows still need, and ends with 0', async () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { PayoutEventDto } from '../../src/payouts/payout.dto.js';
 import { RUB } from '../helpers/application.js';
+import { seenBy } from '../helpers/people.js';
 import { eventually } from '../helpers/until.js';
 import { payload } from '../helpers/payload.js';
 import { startReference, TOKENS, type ReferenceApplication } from '../helpers/reference.js';
@@ -45,9 +46,10 @@ async function unknown(): Promise<unknown> {
   const order = payload();
   host.simulator.script({ on: 'payout', orderId: String(order['order_id']), drop: 'before' });
   const { body } = await host.call(TOKENS.shop.text, 'POST', 'payouts', order);
-  return eventually('the payout is unknown', async () => {
+  // By then nothing changes any more by itself.
+  return eventually('a person is called', async () => {
     const answer = await host.call(TOKENS.reader.text, 'GET', `payouts/${String(body['id'])}`);
-    return answer.body['status'] === 'unknown' && body['id'];
+    return String(answer.body['attention']) === 'not_found' && body['id'];
   });
 }
 
@@ -91,7 +93,9 @@ describe.each(ENDPOINTS)('%s %s', (method, path, scope, body) => {
 describe('every write stands in the events with the name of its token', () => {
   it('create and withdraw', async () => {
     const { body } = await quiet.call(TOKENS.shop.text, 'POST', 'payouts', payload());
-    const withdrawn = await quiet.call(TOKENS.all.text, 'POST', `payouts/${String(body['id'])}/withdraw`);
+    const path = `payouts/${String(body['id'])}`;
+    const seen = await seenBy(quiet, path);
+    const withdrawn = await quiet.call(TOKENS.all.text, 'POST', `${path}/withdraw`, undefined, seen);
     expect([withdrawn.status, withdrawn.body['status']]).toEqual([200, 'withdrawn']);
     const events = await eventsOf(quiet, body['id']);
     expect(events.map(({ type, actor }) => `${type} ${actor}`)).toEqual(['created shop', 'withdrawal all']);
@@ -114,7 +118,9 @@ describe('every write stands in the events with the name of its token', () => {
   it('resolve, with its reason', async () => {
     const id = await unknown();
     const decision = { outcome: 'fail', reason: 'support says: it never arrived' };
-    const { status } = await host.call(TOKENS.operator.text, 'POST', `payouts/${String(id)}/resolve`, decision);
+    const path = `payouts/${String(id)}`;
+    const seen = await seenBy(host, path);
+    const { status } = await host.call(TOKENS.operator.text, 'POST', `${path}/resolve`, decision, seen);
     expect(status).toBe(200);
     expect((await eventsOf(host, id)).at(-1)).toMatchObject({ type: 'person', actor: 'operator', detail: decision });
   });
@@ -135,7 +141,9 @@ describe('resolve', () => {
     async (decision) => {
       const id = await unknown();
       const before = await eventsOf(host, id);
-      const { status, body } = await host.call(TOKENS.operator.text, 'POST', `payouts/${String(id)}/resolve`, decision);
+      const path = `payouts/${String(id)}`;
+      const seen = await seenBy(host, path);
+      const { status, body } = await host.call(TOKENS.operator.text, 'POST', `${path}/resolve`, decision, seen);
       expect([status, JSON.stringify(body['message'])]).toEqual([400, expect.stringContaining('reason')]);
       const people = (events: PayoutEventDto[]) => events.filter(({ type }) => type === 'person');
       expect(people(await eventsOf(host, id))).toEqual(people(before));

@@ -286,6 +286,10 @@ describe('a body that cannot be read', () => {
   });
 });
 
+const ALARM = { outcome: 'acknowledge', reason: 'r', attention: ['overdue'] };
+/** What a decision needs beside its body. */
+const SEEN = { 'if-match': '"1"' };
+
 describe('a resolve, a list and an id', () => {
   it.each([
     ['POST', `payouts/${randomUUID()}`, 404, 'Cannot POST'],
@@ -308,7 +312,13 @@ describe('a resolve, a list and an id', () => {
     ['GET', `balance?account=${RUB}&account=${EUR}`, 400, 'account'],
     ['GET', 'account?account=x', 400, 'account'],
   ])('%s %s is answered with %i', async (method, path, status, named) => {
-    await expectRefused(await host.call(TOKENS.all.text, method, path), status, { number: CARD }, named);
+    const seen = method === 'POST' ? SEEN : {};
+    await expectRefused(
+      await host.call(TOKENS.all.text, method, path, undefined, seen),
+      status,
+      { number: CARD },
+      named,
+    );
   });
 
   it.each([
@@ -319,8 +329,15 @@ describe('a resolve, a list and an id', () => {
     [400, 'a reason that is no text', randomUUID(), { outcome: 'fail', reason: ['r'] }, 'reason'],
     [400, 'a reason of 501 characters', randomUUID(), { outcome: 'fail', reason: 'r'.repeat(501) }, 'reason'],
     [400, 'an unknown field', randomUUID(), { outcome: 'fail', reason: 'r', amount: '1' }, 'amount'],
+    [400, 'alarms beside another outcome', randomUUID(), { ...ALARM, outcome: 'fail' }, 'attention'],
+    [400, 'no alarm to close', randomUUID(), { outcome: 'acknowledge', reason: 'r' }, 'attention'],
+    [400, 'an empty list of alarms', randomUUID(), { ...ALARM, attention: [] }, 'attention'],
+    [400, 'an alarm twice', randomUUID(), { ...ALARM, attention: ['overdue', 'overdue'] }, 'attention'],
+    [400, 'an unknown alarm', randomUUID(), { ...ALARM, attention: ['hot'] }, 'attention'],
+    [400, 'alarms that are no list', randomUUID(), { ...ALARM, attention: 'overdue' }, 'attention'],
+    [400, 'unasked that is not true', randomUUID(), { outcome: 'fail', reason: 'r', unasked: false }, 'unasked'],
   ])('a resolve is answered with %i for %s', async (status, _, id, decision, named) => {
-    const answer = await host.call(TOKENS.all.text, 'POST', `payouts/${id}/resolve`, decision);
+    const answer = await host.call(TOKENS.all.text, 'POST', `payouts/${id}/resolve`, decision, SEEN);
     await expectRefused(answer, status, {}, named);
   });
 });

@@ -4,9 +4,11 @@ import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 
 const REFUSED = '23001';
 const FINALS = ['paid', 'cancel', 'fail', 'rejected', 'withdrawn'];
-/** What a person, key rotation and erasure change of a final payout. */
+/** What a person, later words of the provider, key rotation and erasure change of a final payout. */
 const MAY_CHANGE: Record<string, string> = {
   attention: "'conflict_status'",
+  heard: `'["7:paid"]'`,
+  check_count: 'check_count + 1',
   revision: 'revision + 1',
   updated_at: 'clock_timestamp()',
   due_at: 'clock_timestamp()',
@@ -24,6 +26,9 @@ const ANOTHER: Record<string, string> = {
   amount: 'amount + 1',
   status: "CASE status WHEN 'paid' THEN 'fail' ELSE 'paid' END",
   attempt: 'attempt + 1',
+  attempt_token: 'gen_random_uuid()',
+  provider_id: 'floor(random() * 1e15)',
+  ended_by: "CASE ended_by WHEN 'provider' THEN 'person' ELSE 'provider' END",
   possibly_sent: 'NOT possibly_sent',
   is_partial_payment: 'true',
 };
@@ -100,7 +105,7 @@ describe('a final payout', () => {
   it('is refused with a sentence that says which it is and what to do', async () => {
     const id = await payout('paid');
     await expect(database.pool.query(change(id, 'status', "'fail'"))).rejects.toThrow(
-      `UPDATE of alikassa_payouts (${id}, paid) is refused: a final payout does not change; resolve() acknowledges`,
+      `UPDATE of alikassa_payouts (${id}, paid) is refused: a final payout does not change; resolve() closes its alarms`,
     );
   });
 

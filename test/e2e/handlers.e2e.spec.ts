@@ -71,10 +71,10 @@ describe('a handler of the host', () => {
     expect(callsOf(id).sort()).toEqual(['accepted queued', 'accounting paid', 'mailer paid']);
     const paid = calls.find(({ handler }) => handler === 'accounting')?.change;
     const { rows } = await host.database.pool.query(
-      "SELECT id FROM alikassa_payout_events WHERE payout_id = $1 AND to_status = 'paid'",
+      "SELECT key FROM alikassa_payout_events WHERE payout_id = $1 AND to_status = 'paid'",
       [id],
     );
-    expect(paid).toMatchObject({ from: 'wait', to: 'paid', eventId: (rows as { id: string }[])[0]?.id });
+    expect(paid).toMatchObject({ from: 'wait', to: 'paid', eventId: (rows as { key: string }[])[0]?.key });
     expect(paid?.occurredAt).toBeInstanceOf(Date);
     // What is erased or encrypted for others is so for handlers.
     expect(paid?.payout.recipientCiphertext).toBeUndefined();

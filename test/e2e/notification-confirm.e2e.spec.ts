@@ -71,7 +71,7 @@ describe('with confirmNotifications, a notification', () => {
       async () => statusCalls(payout.orderId) === 1 && (await isIdle(payout.id)),
     );
     const { body } = (await host.http().get(`/alikassa/payouts/${payout.id}`)) as { body: PayoutDto };
-    expect(body).toMatchObject({ status: 'wait', payment_amount: null, attention: null });
+    expect(body).toMatchObject({ status: 'wait', payment_amount: null, attention: [] });
   });
 
   it('that says fail does not keep the status call from saying paid', async () => {

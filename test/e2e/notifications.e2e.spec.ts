@@ -96,7 +96,7 @@ describe('a notification', () => {
       .http()
       .get(`${PATH}?${queryFor(payout, { payment_status: 'wait' })}`)
       .expect(200);
-    expect(await read(payout.id)).toMatchObject({ status: 'paid', attention: null });
+    expect(await read(payout.id)).toMatchObject({ status: 'paid', attention: [] });
   });
 
   it('against a final status calls a person and changes nothing', async () => {
@@ -109,7 +109,7 @@ describe('a notification', () => {
       .http()
       .get(`${PATH}?${queryFor(payout, { payment_status: 'fail' })}`)
       .expect(200);
-    expect(await read(payout.id)).toMatchObject({ status: 'paid', attention: 'conflict_status' });
+    expect(await read(payout.id)).toMatchObject({ status: 'paid', attention: ['conflict_status'] });
   });
 
   it('of another amount, id or account settles nothing', async () => {

@@ -1,6 +1,7 @@
 import { startApplication, prepare, type TestApplication, type TestSurroundings } from '../helpers/application.js';
 import { EUR } from '../helpers/application.js';
 import { payload } from '../helpers/payload.js';
+import { etagOf } from '../helpers/people.js';
 import { until } from '../helpers/until.js';
 
 /** Two applications on one database: what pauses one pauses the other. */
@@ -20,7 +21,7 @@ afterEach(async () => {
 interface Shown {
   id: string;
   status: string;
-  attention: string | null;
+  attention: string[];
 }
 async function create(host: TestApplication, changes: Record<string, unknown> = {}): Promise<string> {
   const { body } = await host.http().post('/alikassa/payouts').send(payload(changes));
@@ -29,7 +30,7 @@ async function create(host: TestApplication, changes: Record<string, unknown> = 
 const read = async (id: string): Promise<Shown> => (await one.http().get(`/alikassa/payouts/${id}`)).body as Shown;
 const statusOf = async (id: string): Promise<string[]> => {
   const { status, attention } = await read(id);
-  return [status, String(attention)];
+  return [status, attention.join(' ')];
 };
 const sent = (): number => surroundings.simulator.requests.filter(({ endpoint }) => endpoint === 'payout').length;
 const asked = (): number => surroundings.simulator.requests.filter(({ endpoint }) => endpoint === 'balance').length;
@@ -57,7 +58,7 @@ describe('a key that the provider does not accept', () => {
     await two.until(other, 'paid');
     for (const id of waiting) {
       await one.until(id, 'paid');
-      expect(await statusOf(id)).toEqual(['paid', 'null']);
+      expect(await statusOf(id)).toEqual(['paid', '']);
     }
     expect(asked()).toBe(3);
     expect((await surroundings.database.pool.query('SELECT * FROM alikassa_account_pauses')).rows).toEqual([]);
@@ -132,6 +133,7 @@ it('a payout that waits for its account can be withdrawn', async () => {
   await one.until(await create(one), 'unknown');
   const waiting = await create(two);
   await until(async () => (await statusOf(waiting))[1] === 'paused_unauthorized');
-  await one.http().post(`/alikassa/payouts/${waiting}/withdraw`).expect(200);
-  expect(await statusOf(waiting)).toEqual(['withdrawn', 'null']);
+  const withdraw = one.http().post(`/alikassa/payouts/${waiting}/withdraw`);
+  await withdraw.set('If-Match', await etagOf(one, waiting)).expect(200);
+  expect(await statusOf(waiting)).toEqual(['withdrawn', '']);
 });

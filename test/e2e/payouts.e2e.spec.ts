@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import type { ListPayoutsDto, PayoutDto, PayoutEventDto } from '../../src/payouts/payout.dto.js';
 import { EUR, RUB, startApplication, type TestApplication } from '../helpers/application.js';
+import { etagOf } from '../helpers/people.js';
 
 const CARD = '4111111111111111';
 let host: TestApplication;
@@ -173,13 +174,16 @@ describe('an operator', () => {
     host.simulator.script({ on: 'payout', orderId: payload.order_id, drop: 'before' });
     const created = await post(payload);
     await host.until(created.id, 'unknown');
-    await host.http().post(`/alikassa/payouts/${created.id}/resolve`).send({ outcome: 'fail' }).expect(400);
+    const seen = await etagOf(host, created.id);
+    const nameless = host.http().post(`/alikassa/payouts/${created.id}/resolve`).set('If-Match', seen);
+    await nameless.send({ outcome: 'fail' }).expect(400);
     const resolved = await host
       .http()
       .post(`/alikassa/payouts/${created.id}/resolve`)
+      .set('If-Match', await etagOf(host, created.id))
       .send({ outcome: 'fail', reason: 'support says it never arrived' })
       .expect(200);
-    expect(resolved.body).toMatchObject({ status: 'fail', attention: null });
+    expect(resolved.body).toMatchObject({ status: 'fail', attention: [] });
     expect((await eventsOf(created.id)).at(-1)).toMatchObject({
       type: 'person',
       actor: 'tester',
@@ -193,7 +197,11 @@ describe('an operator', () => {
     const created = await post(payload);
     await host.until(created.id, 'unknown');
     const decision = { outcome: 'resubmit', reason: 'support says it never arrived' };
-    await host.http().post(`/alikassa/payouts/${created.id}/resolve`).send(decision).expect(200);
+    const resolve = host.http().post(`/alikassa/payouts/${created.id}/resolve`);
+    await resolve
+      .set('If-Match', await etagOf(host, created.id))
+      .send(decision)
+      .expect(200);
     await host.until(created.id, 'paid');
     expect(host.simulator.accepted(payload.order_id)).toBe(1);
   });
@@ -208,7 +216,8 @@ describe('an operator', () => {
   it('cannot withdraw what was sent', async () => {
     const created = await post(body({ amount: '8.04' }));
     await host.until(created.id, 'wait');
-    const response = await host.http().post(`/alikassa/payouts/${created.id}/withdraw`).expect(409);
+    const withdraw = host.http().post(`/alikassa/payouts/${created.id}/withdraw`);
+    const response = await withdraw.set('If-Match', await etagOf(host, created.id)).expect(409);
     expect(response.body).toMatchObject({ code: 'state_conflict' });
   });
 });

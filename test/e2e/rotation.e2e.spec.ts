@@ -219,17 +219,17 @@ describe('a row that cannot be read back', () => {
     await accept();
     await expectSkipped(ids, 1);
     for (const id of ids) {
-      expect(await after.payouts.find(id)).toMatchObject({ status: 'queued', attention: 'recipient_unreadable' });
+      expect(await after.payouts.find(id)).toMatchObject({ status: 'queued', attention: ['recipient_unreadable'] });
     }
   });
 
-  it('changes neither status nor next job of a payout that was sent, and nothing of one that has ended or is held', async () => {
+  it('changes neither status nor next job of a payout that was sent, nothing of one that has ended, and a held one stays held', async () => {
     const cases: [set: string, attention: string | null][] = [
       [`status = 'wait'`, 'recipient_unreadable'],
       [`status = 'unknown', possibly_sent = true`, 'recipient_unreadable'],
       [`status = 'sending', lease_until = now()`, null],
       [`status = 'paid', settled_at = now()`, null],
-      [`attention = 'conflict_amount'`, 'conflict_amount'],
+      [`attention = 'conflict_amount', due_at = NULL`, 'conflict_amount recipient_unreadable'],
     ];
     const ids: string[] = [];
     for (const [set] of cases) {

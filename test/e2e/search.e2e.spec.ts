@@ -6,6 +6,7 @@ import { RequireScope } from '../../src/payouts/payout.scopes.js';
 import { freePort } from '../../src/app/free.port.js';
 import { prepare, startApplication, type TestApplication, type TestSurroundings } from '../helpers/application.js';
 import { payload } from '../helpers/payload.js';
+import { withdrawNow } from '../helpers/people.js';
 
 const CARD = '4111111111111111';
 const oldKey = { id: 'old', key: randomBytes(32).toString('base64') };
@@ -46,7 +47,7 @@ beforeAll(async () => {
   await before.stop();
   host = await startApplication({ surroundings, options: { encryptionKeys: [newKey, oldKey], worker } });
   await host.payouts.create(dto({ number: CARD, order_id: 'card-3' }));
-  await host.payouts.withdraw((await host.payouts.list({ order_id: 'card-2' })).data[0]!.id);
+  await withdrawNow(host.payouts, (await host.payouts.list({ order_id: 'card-2' })).data[0]!.id);
 });
 afterAll(async () => {
   await host.stop();

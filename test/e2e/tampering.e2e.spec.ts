@@ -30,10 +30,10 @@ async function tampered(
 
 /** What has become of a payout, once a person is called. */
 async function outcomeOf({ id, orderId }: Payout): Promise<unknown> {
-  await until(async () => (await host.payouts.find(id)).attention !== null);
+  await until(async () => (await host.payouts.find(id)).attention.length > 0);
   const { status, attention, attempt } = await host.payouts.find(id);
   return {
-    state: `${status}, ${attention}, attempt ${attempt}`,
+    state: `${status}, ${attention.join(' ')}, attempt ${attempt}`,
     history: await historyOf(host, id),
     sent: host.simulator.accepted(orderId),
     requests: host.simulator.requests,

@@ -1,9 +1,11 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { PayoutDto } from '../../src/payouts/payout.dto.js';
+import type { Alarm } from '../../src/payouts/attention.js';
 import type { RequestFault } from '../../src/testing/index.js';
 import { startApplication, type TestApplication } from '../helpers/application.js';
 import { payload } from '../helpers/payload.js';
+import { decideNow } from '../helpers/people.js';
 import { submissionsOf } from '../helpers/submissions.js';
 import { until } from '../helpers/until.js';
 
@@ -53,7 +55,7 @@ async function expectUnknown(
     const statuses = (await on.payouts.events(id)).map(({ toStatus }) => toStatus);
     expect(statuses).not.toContain('fail');
     expect(statuses).not.toContain('rejected');
-    if (!accept) await on.payouts.resolve(id, { outcome: 'fail', reason: 'the test is over' });
+    if (!accept) await decideNow(on.payouts, id, { outcome: 'fail', reason: 'the test is over' });
   };
   await Promise.all(answers.flatMap((answer, i) => [run(answer, true, i), run(answer, false, i)]));
 }
@@ -92,7 +94,7 @@ it('46: 301, 302, 307 and 308 -> unknown, and the card number goes nowhere else'
 });
 
 describe('what pauses the account', () => {
-  it.each<[string, Answer[], string, string]>([
+  it.each<[string, Answer[], string, Alarm]>([
     [
       '47: 401 or 403 -> unknown, and dispatch pauses',
       [{ status: 401 }, { status: 403 }],
@@ -119,7 +121,7 @@ describe('what pauses the account', () => {
       });
       const answeredAt = performance.now();
       const second = await create({ order_id: 'second' }, paused);
-      await until(async () => (await paused.payouts.find(second)).attention === attention);
+      await until(async () => (await paused.payouts.find(second)).attention.includes(attention));
       expect([(await paused.payouts.find(second)).status, sent()]).toEqual(['queued', 1]);
       const length =
         'SELECT round(extract(epoch FROM paused_until - since), 1)::float AS s FROM alikassa_account_pauses';
@@ -165,14 +167,14 @@ it.each([
 it('the documented 400 after an attempt that may have been sent is no reason for `rejected`', async () => {
   host.simulator.script({ on: 'payout', orderId: 'maybe-refused', drop: 'before' });
   const id = await create({ order_id: 'maybe-refused', amount: '5.01' });
-  const isHeld = async (): Promise<boolean> => (await host.payouts.find(id)).attention === 'not_found';
+  const isHeld = async (): Promise<boolean> => (await host.payouts.find(id)).attention.includes('not_found');
   await until(isHeld);
-  await host.payouts.resolve(id, { outcome: 'resubmit', reason: 'support: never arrived' });
+  await decideNow(host.payouts, id, { outcome: 'resubmit', reason: 'support: never arrived' });
   await until(isHeld);
   const refused = (await host.payouts.events(id)).filter(({ type }) => type === 'submission').at(-1);
   expect(refused).toMatchObject({ toStatus: 'unknown', detail: { outcome: 'refused' } });
   expect((await host.payouts.find(id)).status).toBe('unknown');
-  await host.payouts.resolve(id, { outcome: 'fail', reason: 'the test is over' });
+  await decideNow(host.payouts, id, { outcome: 'fail', reason: 'the test is over' });
 });
 
 describe('58: a 400 that names order_id: it is taken, so the status call decides', () => {
@@ -196,10 +198,10 @@ describe('58: a 400 that names order_id: it is taken, so the status call decides
   it('what it does not find is no reason for `rejected`', async () => {
     host.simulator.script({ on: 'payout', orderId: 'odd', accept: false, answer: { status: 400, body: taken } });
     const id = await create({ order_id: 'odd' });
-    await until(async () => (await host.payouts.find(id)).attention === 'not_found');
+    await until(async () => (await host.payouts.find(id)).attention.includes('not_found'));
     const { notFoundCount } = await host.payouts.find(id);
     await until(async () => (await host.payouts.find(id)).notFoundCount > notFoundCount + 1);
     expect((await host.payouts.find(id)).status).toBe('unknown');
-    await host.payouts.resolve(id, { outcome: 'fail', reason: 'the test is over' });
+    await decideNow(host.payouts, id, { outcome: 'fail', reason: 'the test is over' });
   });
 });

@@ -7,6 +7,7 @@ import { blocked, meanwhile } from '../helpers/database.locks.js';
 import { closedGate } from '../helpers/gate.js';
 import { payload } from '../helpers/payload.js';
 import { create, latch } from '../helpers/payout.checks.js';
+import { withdrawNow } from '../helpers/people.js';
 import { submissionsOf } from '../helpers/submissions.js';
 import { startTwoHosts, type TwoHosts } from '../helpers/two.hosts.js';
 import { until } from '../helpers/until.js';
@@ -138,7 +139,7 @@ describe('a worker that is stopped for twice its lease, then resumed', () => {
     const { held, letGo } = latch();
     simulator.script({ on: 'payout', hold: held, notification: 'lost' });
     await payout.start({ timeoutMs: 60_000, leaseMs: 90_000 });
-    await until(async () => (await payout.row()).attention === 'not_found');
+    await until(async () => (await payout.row()).attention.includes('not_found'));
     await payout.untilTwiceTheLease();
     await payout.resubmit();
     await until(() => payout.accepted === 1);
@@ -165,7 +166,7 @@ describe('a worker that is stopped for twice its lease, then resumed', () => {
     await stopped.kill('SIGSTOP');
     goOn();
     await payout.start();
-    await until(async () => (await payout.row()).attention === 'not_found');
+    await until(async () => (await payout.row()).attention.includes('not_found'));
     await stopped.kill('SIGCONT');
     await stopped.kill('SIGTERM');
     expect(submissions()).toBe(0);
@@ -200,7 +201,7 @@ describe('one payout, and a host that changes its mind', () => {
         `TRIGGER wait_here BEFORE UPDATE ON alikassa_payouts FOR EACH ROW WHEN (NEW.status = '${winner}')`,
       );
       const { id } = await create(taker, payload({ order_id: 'wanted' }));
-      const withdraw = () => taker.payouts.withdraw(id).catch((error: Error) => error);
+      const withdraw = () => withdrawNow(taker.payouts, id).catch((error: Error) => error);
       let withdrawal: ReturnType<typeof withdraw>;
       if (winner === 'withdrawn') {
         withdrawal = withdraw();
@@ -235,7 +236,7 @@ describe('one payout, and a host that changes its mind', () => {
     await surroundings.simulator.settle('stale', 'paid');
     await taker.until(id, 'paid');
     const before = await surroundings.database.pool.query('SELECT * FROM alikassa_payouts');
-    stale.attention = 'looked at by the host';
+    stale.attention = ['overdue'];
     await repository.save(stale);
     await repository.save({ id, status: 'queued', attempt: 0 });
     const after = await surroundings.database.pool.query('SELECT * FROM alikassa_payouts');

@@ -8,7 +8,7 @@ let surroundings: TestSurroundings;
 let host: HostProcess;
 beforeEach(async () => {
   surroundings = await prepare({ options: { leaseMs: 3_000 } });
-  await query('CREATE TABLE handled (event_id bigint, payout_id uuid)');
+  await query('CREATE TABLE handled (event_id text, payout_id uuid)');
 });
 afterEach(async () => {
   await host.kill('SIGTERM');
@@ -28,7 +28,7 @@ async function create(): Promise<void> {
 }
 /** The event that a call is owed for, and its payout, as the handler writes them down. */
 const owed = () =>
-  query(`SELECT event_id, payout_id FROM alikassa_deliveries
+  query(`SELECT key::text AS event_id, payout_id FROM alikassa_deliveries
     JOIN alikassa_payout_events e ON e.id = event_id WHERE to_status = 'paid'`);
 const handled = () => query('SELECT event_id, payout_id FROM handled');
 

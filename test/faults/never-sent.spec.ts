@@ -11,6 +11,7 @@ import { prepare, startApplication, type TestApplication, type TestSurroundings 
 import { certificate } from '../helpers/certificate.js';
 import { startHostProcess } from '../helpers/host.js';
 import { payload } from '../helpers/payload.js';
+import { decideNow, withdrawNow } from '../helpers/people.js';
 import { until } from '../helpers/until.js';
 
 const tls = certificate();
@@ -26,7 +27,7 @@ afterEach(async () => {
   const sql = "SELECT id FROM alikassa_payouts WHERE status IN ('queued', 'sending') AND NOT possibly_sent";
   await until(async () => {
     const { rows } = await surroundings.database.pool.query<{ id: string }>(sql);
-    await Promise.all(rows.map(({ id }) => taker.payouts.withdraw(id).catch(() => undefined)));
+    await Promise.all(rows.map(({ id }) => withdrawNow(taker.payouts, id).catch(() => undefined)));
     return rows.length === 0;
   });
 });
@@ -189,7 +190,7 @@ describe('in the handshake', () => {
     const id = await create(host, 'maybe-first');
     await host.until(id, 'unknown');
     // The person's resubmission meets the fault, however many status calls come before it.
-    await until(async () => (await host.payouts.find(id)).attention === 'not_found');
+    await until(async () => (await host.payouts.find(id)).attention.includes('not_found'));
     await host.stop();
     const port = await freePort();
     host = await startApplication({
@@ -197,7 +198,7 @@ describe('in the handshake', () => {
       port: surroundings.port,
       options: { baseUrl: `https://127.0.0.1:${port}` },
     });
-    await host.payouts.resolve(id, { outcome: 'resubmit', reason: 'support: never arrived' });
+    await decideNow(host.payouts, id, { outcome: 'resubmit', reason: 'support: never arrived', unasked: true });
     await until(async () => (await submissionsOf('maybe-first')).length === 2);
     expect((await submissionsOf('maybe-first'))[1]).toMatchObject({ to_status: 'unknown', outcome: 'never_sent' });
     expect((await rowsOf('maybe-first'))[0]).toMatchObject({ status: 'unknown', possibly_sent: true });

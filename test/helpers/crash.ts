@@ -9,7 +9,7 @@ import { until } from './until.js';
 interface PayoutRow {
   id: string;
   status: string;
-  attention: string | null;
+  attention: string[];
   possibly_sent: boolean;
 }
 
@@ -63,6 +63,22 @@ export class CrashedPayout {
     return goOn;
   }
 
+  /**
+   * Stops the process with the provider's answer in its hands: the database has not taken it, and it is about to try again.
+   * @returns the process, left to the caller.
+   */
+  async stopWithItsAnswer(): Promise<HostProcess> {
+    // Each try comes twice as late as the one before: the last pause is long enough to be hit.
+    const tries = Array.from({ length: 5 }, () =>
+      this.proxy.cut({ statement: /UPDATE "alikassa_payouts"[^]*submission/, lost: 'request' }),
+    );
+    await this.create();
+    await Promise.all(tries);
+    const stopped = this.detach();
+    await stopped.kill('SIGSTOP');
+    return stopped;
+  }
+
   /** Asks for the payout, as a client that repeats itself would. @returns the HTTP status, 0 if the process died. */
   async create(order_id = 'crash'): Promise<number> {
     const body = JSON.stringify(payload({ order_id }));
@@ -78,13 +94,19 @@ export class CrashedPayout {
   async resubmit(): Promise<void> {
     const { id } = await this.row();
     const body = JSON.stringify({ outcome: 'resubmit', reason: 'support: never arrived' });
-    const headers = { 'content-type': 'application/json' };
-    await fetch(`${this.process?.url}/alikassa/payouts/${id}/resolve`, { method: 'POST', headers, body });
+    const url = `${this.process?.url}/alikassa/payouts/${id}`;
+    const seen = (await fetch(url)).headers.get('etag') ?? '';
+    const headers = { 'content-type': 'application/json', 'if-match': seen };
+    const { status } = await fetch(`${url}/resolve`, { method: 'POST', headers, body });
+    if (status !== 200) throw new Error(`The decision was answered with ${status}.`);
   }
 
   async rows(): Promise<PayoutRow[]> {
     const sql = 'SELECT id, status, attention, possibly_sent FROM alikassa_payouts ORDER BY seq';
-    return (await this.surroundings.database.pool.query(sql)).rows;
+    const { rows } = await this.surroundings.database.pool.query<
+      Omit<PayoutRow, 'attention'> & { attention: string | null }
+    >(sql);
+    return rows.map((row) => ({ ...row, attention: row.attention?.split(' ') ?? [] }));
   }
 
   async row(): Promise<PayoutRow> {
@@ -127,7 +149,7 @@ export class CrashedPayout {
   /** After a crash that cannot be proven unsent, of a payout that the provider never got: a person has the last word. */
   async expectHeldForAPerson(): Promise<void> {
     await this.start();
-    await until(async () => (await this.row()).attention === 'not_found');
+    await until(async () => (await this.row()).attention.includes('not_found'));
     expect(await this.row()).toMatchObject({ status: 'unknown', possibly_sent: true });
     expect(this.accepted).toBe(0);
     await this.resubmit();

@@ -3,6 +3,7 @@ import type { OpenAPIObject } from '@nestjs/swagger';
 import { forgedQuery, signedQuery } from '../helpers/notification.query.js';
 import { OpenApiChecker } from '../helpers/openapi.js';
 import { payload } from '../helpers/payload.js';
+import { seenBy } from '../helpers/people.js';
 import { startReference, TOKENS, type Answer, type ReferenceApplication } from '../helpers/reference.js';
 import { RUB } from '../helpers/application.js';
 import { eventually } from '../helpers/until.js';
@@ -10,6 +11,7 @@ import { eventually } from '../helpers/until.js';
 /** Not provoked on every endpoint: their body is the same everywhere. */
 const ANYWHERE = new Set(['500', '503']);
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
+const SEEN = { 'if-match': '"1"' };
 const TOO_LARGE = JSON.stringify({ reason: 'x'.repeat(200_000) });
 
 /** Without a worker: what is queued stays so. */
@@ -49,9 +51,10 @@ async function unknown(): Promise<string> {
   const order = payload();
   host.simulator.script({ on: 'payout', orderId: String(order['order_id']), drop: 'before' });
   const { id } = await expectAnswer(201, ['POST', 'payouts', order]);
-  return eventually('the payout is unknown', async () => {
+  // By then nothing changes any more by itself.
+  return eventually('a person is called', async () => {
     const { body } = await host.call(TOKENS.all.text, 'GET', `payouts/${String(id)}`);
-    return body['status'] === 'unknown' && String(id);
+    return String(body['attention']) === 'not_found' && String(id);
   });
 }
 
@@ -69,21 +72,33 @@ describe('every answer of the reference application is as its document says', ()
     const found = await expectAnswer(200, ['POST', 'payouts/search', { number: order['number'], limit: 5 }]);
     expect(found['data']).not.toEqual([]);
     await expectAnswer(200, ['POST', `payouts/${String(id)}/refresh`]);
-    await expectAnswer(409, ['POST', `payouts/${String(id)}/withdraw`]);
+    const path = `payouts/${String(id)}`;
+    await expectAnswer(409, ['POST', `${path}/withdraw`, undefined, await seenBy(host, path)]);
     await expectAnswer(409, ['POST', 'payouts', { ...order, amount: '13' }]);
   });
 
   it('of a payout that is withdrawn', async () => {
     const { id } = await expectAnswer(201, ['POST', 'payouts', payload()], { on: quiet });
     await expectAnswer(409, ['POST', `payouts/${String(id)}/refresh`], { on: quiet });
-    await expectAnswer(200, ['POST', `payouts/${String(id)}/withdraw`], { on: quiet });
-    await expectAnswer(200, ['GET', `payouts/${String(id)}/events`], { on: quiet });
+    const path = `payouts/${String(id)}`;
+    await expectAnswer(428, ['POST', `${path}/withdraw`], { on: quiet });
+    const seen = await seenBy(quiet, path);
+    await expectAnswer(412, ['POST', `${path}/withdraw`, undefined, { 'if-match': '"7"' }], { on: quiet });
+    await expectAnswer(412, ['POST', `${path}/refresh`, undefined, { 'if-match': '"7"' }], { on: quiet });
+    await expectAnswer(200, ['POST', `${path}/withdraw`, undefined, seen], { on: quiet });
+    await expectAnswer(200, ['GET', `${path}/events`], { on: quiet });
   });
 
   it('of a payout that a person decides on', async () => {
-    const path = `payouts/${await unknown()}/resolve`;
-    await expectAnswer(200, ['POST', path, { outcome: 'fail', reason: 'support: never arrived' }]);
-    await expectAnswer(409, ['POST', path, { outcome: 'paid', reason: 'after all' }]);
+    const payout = `payouts/${await unknown()}`;
+    const path = `${payout}/resolve`;
+    const seen = await seenBy(host, payout);
+    await expectAnswer(428, ['POST', path, { outcome: 'fail', reason: 'support: never arrived' }]);
+    await expectAnswer(200, ['POST', path, { outcome: 'fail', reason: 'support: never arrived' }, seen]);
+    const { changes } = await expectAnswer(412, ['POST', path, { outcome: 'paid', reason: 'after all' }, seen]);
+    expect(changes).toMatchObject([{ type: 'person', to_status: 'fail' }]);
+    const again = await seenBy(host, payout);
+    await expectAnswer(409, ['POST', path, { outcome: 'paid', reason: 'after all' }, again]);
   });
 
   it('of the account at the provider', async () => {
@@ -127,19 +142,19 @@ describe('every answer of the reference application is as its document says', ()
       const isOfOne = path.includes(id);
       if (isOfOne) {
         const decision = body && { outcome: 'fail', reason: 'r' };
-        await expectAnswer(404, [method, path, decision]);
+        await expectAnswer(404, [method, path, decision, SEEN]);
       }
       // What is no uuid is written as one here, so that the checker finds the path in the document.
-      const { status, body: error } = await host.call(TOKENS.all.text, method, path.replace(id, 'nobody'), body);
+      const { status, body: error } = await host.call(TOKENS.all.text, method, path.replace(id, 'nobody'), body, SEEN);
       expect([status, api.faultsOf(method, `/alikassa/${path}`, 400, error)]).toEqual([400, []]);
       seen.add(`${method.toLowerCase()} /alikassa/${path.replace(id, '{id}').replace(/\?.*/, '')} 400`);
-      await expectAnswer(401, call, { token: '' });
+      await expectAnswer(401, [method, path, body, SEEN], { token: '' });
       const scope = /withdraw$|^payouts$/.test(path) && method === 'POST' ? TOKENS.operator : TOKENS.shop;
-      await expectAnswer(403, call, { token: scope.text });
+      await expectAnswer(403, [method, path, body, SEEN], { token: scope.text });
     }
     for (const [method, path] of write ?? []) {
-      await expectAnswer(413, [method, path, TOO_LARGE]);
-      await expectAnswer(415, [method, path, 'reason=r', FORM]);
+      await expectAnswer(413, [method, path, TOO_LARGE, SEEN]);
+      await expectAnswer(415, [method, path, 'reason=r', { ...FORM, ...SEEN }]);
     }
   });
 
@@ -152,6 +167,9 @@ describe('every answer of the reference application is as its document says', ()
     await expectAnswer(502, ['GET', `account?account=${RUB}`]);
     host.simulator.script({ on: 'status', ...down, times: 50 });
     await expectAnswer(502, ['POST', `payouts/${id}/refresh`]);
+    const seen = await seenBy(host, `payouts/${id}`);
+    const decision = { outcome: 'fail', reason: 'support: never arrived' };
+    await expectAnswer(502, ['POST', `payouts/${id}/resolve`, decision, seen]);
   });
 
   it('of a database that does not answer', async () => {

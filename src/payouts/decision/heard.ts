@@ -1,4 +1,5 @@
 import type { ProviderStatus } from '../../provider/provider.types.js';
+import type { Alarm } from '../attention.js';
 import type { Payout } from '../payout.entity.js';
 import { maybeSent } from './decision.js';
 
@@ -10,14 +11,14 @@ const MOST_QUESTIONS = 5;
 
 type Known = Pick<Payout, 'heard' | 'providerId'>;
 
-/** Whether it was not heard before, and can be kept. */
-export function isNews(heard: readonly string[], said: string): boolean {
-  return !heard.includes(said) && heard.length < MOST;
-}
-
 /** What was heard, and one more. */
 export function withHeard(heard: readonly string[], said: string): string[] {
-  return isNews(heard, said) ? [...heard, said] : [...heard];
+  return heard.includes(said) || heard.length >= MOST ? [...heard] : [...heard, said];
+}
+
+/** Whether it was not heard before. Beyond what is kept, it is news only where its alarm does not stand. */
+export function isNews({ heard, attention }: Pick<Payout, 'heard' | 'attention'>, said: string, alarm: Alarm): boolean {
+  return !heard.includes(said) && (heard.length < MOST || !attention.includes(alarm));
 }
 
 export function idHeard(id: string, status: ProviderStatus): string {

@@ -105,6 +105,12 @@ function otherId(payout: Payout, word: Word, policy: DecisionPolicy, now: Date):
   };
 }
 
+/** The known id's payment counts as heard, so that it is not taken for a further one when it is told again. */
+function withOwnEnd(heard: readonly string[], { status, providerId }: Payout): string[] {
+  const isOwn = status === 'paid' && providerId !== null && !heard.some((one) => one.endsWith(':paid'));
+  return isOwn ? withHeard(heard, idHeard(providerId, 'paid')) : [...heard];
+}
+
 function isFailure({ status }: ProviderFacts): boolean {
   return status === 'cancel' || status === 'fail';
 }
@@ -118,7 +124,7 @@ function isLastFailure(payout: Payout, facts: ProviderFacts): boolean {
 /** One attempt has failed; another one may still be paid, so that the failure ends nothing. */
 function unaccounted(payout: Payout, { facts, source }: Word, policy: DecisionPolicy, now: Date): Decision | null {
   const said = idHeard(facts.id, facts.status);
-  const isNew = isNews(payout.heard, said);
+  const isNew = isNews(payout, said, 'attempts_unaccounted');
   const set = {
     heard: withHeard(payout.heard, said),
     attention: isNew ? withAlarms(payout.attention, 'attempts_unaccounted') : payout.attention,
@@ -135,12 +141,11 @@ function conflict(
   now: Date,
 ): Decision | null {
   const heard = /^[0-9]+:/.test(said) ? said : `${about}=${said}`;
-  const alarm: Alarm = `conflict_${about}`;
   // Heard before: the person who has closed the alarm has seen it.
-  const isNew = isNews(payout.heard, heard) || (!payout.heard.includes(heard) && !payout.attention.includes(alarm));
+  const isNew = isNews(payout, heard, `conflict_${about}`);
   const set = {
-    heard: withHeard(payout.heard, heard),
-    attention: isNew ? withAlarms(payout.attention, alarm) : payout.attention,
+    heard: withHeard(about === 'provider_id' ? withOwnEnd(payout.heard, payout) : payout.heard, heard),
+    attention: isNew ? withAlarms(payout.attention, `conflict_${about}`) : payout.attention,
   };
   const detail = { conflict: about, ...factsDetail(facts) };
   return kept(payout, set, isNew ? { type: source, detail } : null, policy, now);
