@@ -146,7 +146,7 @@ export class PayoutEvent {
   @Column({ type: 'integer', update: false })
   attempt!: number;
 
-  /** The person or token behind it; null for the machine. */
+  /** The person or token behind it; null for the machine, `unnamed` for a person's decision that named nobody. */
   @Column({ type: 'text', nullable: true, update: false })
   actor!: string | null;
 
@@ -156,4 +156,8 @@ export class PayoutEvent {
 
   @CreateDateColumn({ name: 'created_at', type: 'timestamptz', update: false })
   createdAt!: Date;
+
+  /** Database role that wrote it; not selected unless asked for. Null: older than the record of it. */
+  @Column({ name: 'written_by', type: 'text', nullable: true, select: false, insert: false, update: false })
+  writtenBy!: string | null;
 }

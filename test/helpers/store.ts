@@ -10,6 +10,7 @@ import { PayoutIntake, type NewPayout } from '../../src/payouts/payout.intake.js
 import { PayoutStore } from '../../src/payouts/payout.store.js';
 import { RUB } from './application.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
+import { unprotected } from './unprotected.js';
 
 export const TRACE = { reason: 'test', phase: 'secured' as const, durationMs: 1 };
 /** Id of no payout. */
@@ -138,8 +139,8 @@ export async function startStore(options: Partial<AliKassaOptions> = {}): Promis
       );
       return found?.holds ?? false;
     },
-    change: async (id, assignments) =>
-      void (await query(`UPDATE alikassa_payouts SET ${assignments} WHERE id = $1`, [id])),
+    change: (id, assignments) =>
+      unprotected(database.pool, `UPDATE alikassa_payouts SET ${assignments} WHERE id = $1`, [id]),
     clear: async () => {
       await query('TRUNCATE alikassa_worker._private_jobs, alikassa_deliveries, alikassa_account_pauses');
       Object.assign(test, renewed());
