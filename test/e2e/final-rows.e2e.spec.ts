@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import type { DatabaseError } from 'pg';
+import type { PayoutStatus } from '../../src/payouts/payout.status.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
-import { unprotected } from '../helpers/unprotected.js';
+import { rowThatIs } from '../helpers/rows.js';
 
 const REFUSED = '23001';
-const FINALS = ['paid', 'cancel', 'fail', 'rejected', 'withdrawn'];
+const FINALS = ['paid', 'cancel', 'fail', 'rejected', 'withdrawn'] as const;
 /** What changes by itself, of a final payout too. */
 const MAY_CHANGE: Record<string, string> = {
   revision: 'revision + 1',
@@ -37,19 +37,8 @@ let database: TestDatabase;
 beforeAll(async () => (database = await createTestDatabase()));
 afterAll(async () => database.drop());
 
-async function payout(status: string, possiblySent = false): Promise<string> {
-  const id = randomUUID();
-  await unprotected(
-    database.pool,
-    String.raw`INSERT INTO alikassa_payouts (id, order_id, account, currency, amount, service, number_masked, status,
-       attempt, lease_until, possibly_sent, settled_at, key_id, recipient_ciphertext, number_fingerprint,
-       content_fingerprint)
-     VALUES ($1::uuid, $1::text, $1::uuid, 'RUB', '5.00', 's', '*', $2::text, 1, CASE $2 WHEN 'sending' THEN now() END, $3,
-       CASE WHEN $2::text = ANY ($4) THEN now() END, 'k', '\x01', '\x01', '\x01')`,
-    [id, status, possiblySent, FINALS],
-  );
-  return id;
-}
+const payout = (status: PayoutStatus, possiblySent?: boolean): Promise<string> =>
+  rowThatIs(database.pool, status, possiblySent);
 
 async function columns(): Promise<{ name: string; type: string }[]> {
   const { rows } = await database.pool.query<{ name: string; type: string }>(
@@ -135,7 +124,7 @@ describe('a final payout', () => {
   });
 });
 
-describe.each(['queued', 'sending', 'wait', 'unknown'])('a payout that is %s', (status) => {
+describe.each(['queued', 'sending', 'wait', 'unknown'] as const)('a payout that is %s', (status) => {
   it('keeps what was accepted and what its history tells, and changes otherwise', async () => {
     const id = await payout(status);
     for (const { name, type } of await columns()) {
