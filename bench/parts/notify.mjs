@@ -88,7 +88,10 @@ async function signedQuery(number, key) {
  * part is over. Written by SQL, since sending them would take most of the part's time.
  */
 async function insertWaiting(pool, count) {
-  await pool.query(
+  const client = await pool.connect();
+  // The database lets nobody begin a payout in the middle of its way.
+  await client.query('SET session_replication_role = replica');
+  await client.query(
     `INSERT INTO alikassa_payouts (id, order_id, account, currency, amount, service, number_masked, status, attempt,
        revision, possibly_sent, provider_id, due_at, key_id, recipient_ciphertext, number_fingerprint,
        content_fingerprint)
@@ -98,12 +101,14 @@ async function insertWaiting(pool, count) {
      FROM generate_series(1, $1::int) AS n`,
     [count, ACCOUNT, FIRST_ID],
   );
-  await pool.query(
+  await client.query(
     `INSERT INTO alikassa_payout_events (payout_id, type, from_status, to_status, attempt)
      SELECT id, type, from_status, to_status, event.attempt FROM alikassa_payouts, (VALUES
        ('created', NULL, 'queued', 0), ('claimed', 'queued', 'sending', 1), ('submission', 'sending', 'wait', 1)
      ) AS event (type, from_status, to_status, attempt)`,
   );
+  await client.query('RESET session_replication_role');
+  client.release();
   await pool.query('VACUUM ANALYZE');
 }
 

@@ -179,7 +179,7 @@ export class PayoutEvent {
   @Column({ type: 'uuid', nullable: true, update: false })
   decision!: string | null;
 
-  /** The person or token behind it; null for the machine. */
+  /** The person or token behind it; null for the machine, `unnamed` for a person's decision that named nobody. */
   @Column({ type: 'text', nullable: true, update: false })
   actor!: string | null;
 
@@ -189,4 +189,8 @@ export class PayoutEvent {
 
   @CreateDateColumn({ name: 'created_at', type: 'timestamptz', update: false })
   createdAt!: Date;
+
+  /** Database role that wrote it; not selected unless asked for. Null: older than the record of it. */
+  @Column({ name: 'written_by', type: 'text', nullable: true, select: false, insert: false, update: false })
+  writtenBy!: string | null;
 }

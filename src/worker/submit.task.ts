@@ -8,6 +8,7 @@ import { callAttributes, instruments, secondsSince } from '../instrumentation/in
 import { annotate } from '../instrumentation/spans.js';
 import type { PayoutSnapshot } from '../payouts/payout.snapshot.js';
 import type { PayoutStore } from '../payouts/payout.store.js';
+import { bodyToSend } from '../payouts/recipient.body.js';
 import type { RecipientCipher } from '../payouts/recipient.cipher.js';
 import type { AliKassaClient } from '../provider/provider.client.js';
 import type { DispatchGate } from './dispatch.gate.js';
@@ -61,12 +62,10 @@ export class SubmitTask {
     );
   }
 
-  /** The text to sign and send; null where the row cannot be read back, which a person must look at. */
+  /** The text to sign and send; null where the row cannot be read back or was changed: a person must look at it. */
   private async bodyOf(payout: Payout): Promise<string | null> {
     try {
-      if (!payout.recipientCiphertext)
-        throw new RecipientUnreadableError(`Payout ${payout.id}: its recipient was erased.`);
-      return this.cipher.open(payout.id, { keyId: payout.keyId, ciphertext: payout.recipientCiphertext });
+      return bodyToSend(payout, this.cipher);
     } catch (error) {
       if (!(error instanceof RecipientUnreadableError)) throw error;
       this.logger.error(error.message);

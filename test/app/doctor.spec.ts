@@ -7,6 +7,7 @@ import { alikassa } from '../helpers/cli.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { payload } from '../helpers/payload.js';
 import { referenceEnvironment, startReference, TOKENS, type ReferenceApplication } from '../helpers/reference.js';
+import { unprotected } from '../helpers/unprotected.js';
 
 type Settings = Record<string, string | undefined>;
 
@@ -168,7 +169,8 @@ describe('alikassa doctor', () => {
   });
 
   it('asks for no key of another instance', async () => {
-    await app.database.pool.query(
+    await unprotected(
+      app.database.pool,
       `INSERT INTO alikassa_payouts (id, instance, order_id, account, currency, amount, service, number_masked, status,
          key_id, recipient_ciphertext, number_fingerprint, content_fingerprint)
        VALUES (gen_random_uuid(), 'other', 'A', gen_random_uuid(), 'RUB', 1, 's', '*', 'queued', 'gone', '', '', '')`,

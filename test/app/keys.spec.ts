@@ -9,6 +9,7 @@ import { RUB, startApplication, prepare, type TestApplication, type TestSurround
 import { blocked, meanwhile } from '../helpers/database.locks.js';
 import { payload } from '../helpers/payload.js';
 import { until } from '../helpers/until.js';
+import { unprotected } from '../helpers/unprotected.js';
 
 const CLI = resolve('dist/src/app/cli.js');
 const BATCH = 200;
@@ -103,7 +104,7 @@ describe('alikassa keys rotate', () => {
 
   it('names what it cannot read back, rotates the rest, and ends with 1', async () => {
     const [id] = await accept(2);
-    await query(`UPDATE alikassa_payouts SET key_id = 'gone' WHERE id = '${id}'`);
+    await unprotected(surroundings.database.pool, `UPDATE alikassa_payouts SET key_id = 'gone' WHERE id = '${id}'`);
     const { code, out, err } = await rotate();
     expect([code, out]).toEqual([
       1,
@@ -119,7 +120,8 @@ describe('alikassa keys rotate', () => {
 
   it('says which key erased rows still need, and ends with 0', async () => {
     await accept(2);
-    await query(
+    await unprotected(
+      surroundings.database.pool,
       `UPDATE alikassa_payouts SET status = 'withdrawn', settled_at = now(), recipient_ciphertext = NULL
        WHERE seq = (SELECT min(seq) FROM alikassa_payouts)`,
     );
@@ -135,7 +137,7 @@ describe('alikassa keys rotate', () => {
     async (signal) => {
       const { pool } = surroundings.database;
       const [first] = await accept(BATCH + 50);
-      await query(`UPDATE alikassa_payouts SET key_id = 'gone' WHERE id = '${first}'`);
+      await unprotected(pool, `UPDATE alikassa_payouts SET key_id = 'gone' WHERE id = '${first}'`);
       const { child, ended, err } = alikassa('keys', 'rotate');
       // The first batch is held up at its first row, which waits to be marked.
       await meanwhile(pool, [`SELECT 1 FROM alikassa_payouts WHERE id = '${first}' FOR UPDATE`], async () => {

@@ -107,7 +107,8 @@ describe("the application's role", () => {
   it('sweeps: a lease that ran out, a job that was lost, one that a dead worker holds', async () => {
     const { id } = await post('swept', { amount: '3.04' });
     await host.until(id, 'wait');
-    await database.pool.query(
+    await unprotected(
+      database.pool,
       `UPDATE alikassa_payouts SET status = 'sending', provider_id = NULL, lease_until = clock_timestamp(),
          due_at = NULL, revision = revision + 1 WHERE id = $1`,
       [id],

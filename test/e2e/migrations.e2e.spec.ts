@@ -2,6 +2,7 @@ import { DataSource } from 'typeorm';
 import { alikassaMigrations } from '../../migrations/index.js';
 import { alikassaEntities } from '../../src/alikassa.module.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
+import { unprotected } from '../helpers/unprotected.js';
 
 let database: TestDatabase;
 let dataSource: DataSource;
@@ -76,7 +77,8 @@ describe('the migrations', () => {
       ...changes,
     };
     const marks = Object.keys(row).map((_, i) => `$${i + 1}`);
-    return database.pool.query(
+    return unprotected(
+      database.pool,
       `INSERT INTO alikassa_payouts (${Object.keys(row).join(', ')}) VALUES (${marks.join(', ')})`,
       Object.values(row),
     );

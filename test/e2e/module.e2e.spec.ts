@@ -10,6 +10,7 @@ import type { AliKassaOptions } from '../../src/alikassa.options.js';
 import { generateTestKeys } from '../../src/testing/index.js';
 import { RUB, startApplication } from '../helpers/application.js';
 import { createTestDatabase } from '../helpers/database.js';
+import { unprotected } from '../helpers/unprotected.js';
 
 async function optionsWith(changes: Partial<AliKassaOptions> = {}): Promise<AliKassaOptions> {
   const keys = await generateTestKeys();
@@ -94,7 +95,8 @@ describe('the sweep', () => {
     const { id } = await host.payouts.create(payload);
     await host.until(id, 'wait');
     // What a process leaves behind that is killed after its request went out: the provider has the payout, we do not know.
-    await host.database.pool.query(
+    await unprotected(
+      host.database.pool,
       `UPDATE alikassa_payouts SET status = 'sending', provider_id = NULL, lease_until = clock_timestamp(), due_at = NULL,
          revision = revision + 1 WHERE id = $1`,
       [id],

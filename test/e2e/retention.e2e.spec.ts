@@ -20,7 +20,8 @@ const accept = (changes: Record<string, unknown> = {}): Promise<Payout> =>
 /** Accepted, and ended so long ago. */
 async function ended(ago: string, changes: Record<string, unknown> = {}): Promise<Payout> {
   const payout = await accept(changes);
-  await query(
+  await unprotected(
+    surroundings.database.pool,
     `UPDATE alikassa_payouts SET status = 'withdrawn', due_at = NULL, settled_at = now() - $2::interval WHERE id = $1`,
     [payout.id, ago],
   );
@@ -98,7 +99,8 @@ describe('the retention', () => {
   it('erases a backlog in batches, and waits for no row that somebody holds', async () => {
     const held = await ended('40 days');
     const { id } = await ended('31 days');
-    await query(
+    await unprotected(
+      surroundings.database.pool,
       `INSERT INTO alikassa_payouts (id, order_id, account, currency, amount, service, number_masked, status, settled_at,
          key_id, recipient_ciphertext, number_fingerprint, content_fingerprint)
        SELECT gen_random_uuid(), n, account, currency, amount, service, number_masked, status, settled_at,

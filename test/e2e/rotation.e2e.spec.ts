@@ -38,7 +38,8 @@ async function acceptMany(count: number): Promise<void> {
   });
 }
 async function end(id: string): Promise<void> {
-  await query(`UPDATE alikassa_payouts SET status = 'withdrawn', settled_at = now() WHERE id = $1`, [id]);
+  const sql = `UPDATE alikassa_payouts SET status = 'withdrawn', settled_at = now() WHERE id = $1`;
+  await unprotected(surroundings.database.pool, sql, [id]);
 }
 
 beforeEach(async () => {
@@ -172,7 +173,7 @@ describe('the rotation', () => {
     const { pool } = surroundings.database;
     const [unreadable, erased] = [await accept(), await accept()];
     await end(erased.id);
-    await query(`UPDATE alikassa_payouts SET key_id = 'gone' WHERE id = $1`, [unreadable.id]);
+    await unprotected(pool, `UPDATE alikassa_payouts SET key_id = 'gone' WHERE id = $1`, [unreadable.id]);
     const lock = `SELECT 1 FROM alikassa_payouts WHERE id = '${unreadable.id}' FOR UPDATE`;
     const running = await meanwhile(pool, [lock], async () => {
       const run = rotate();
@@ -214,7 +215,7 @@ describe('a row that cannot be read back', () => {
       ids.push(id);
     }
     const swapped = [(await accept()).id, (await accept()).id];
-    await query(SWAP, swapped);
+    await unprotected(surroundings.database.pool, SWAP, swapped);
     ids.push(...swapped);
     await accept();
     await expectSkipped(ids, 1);
@@ -234,7 +235,8 @@ describe('a row that cannot be read back', () => {
     const ids: string[] = [];
     for (const [set] of cases) {
       const { id } = await accept();
-      await query(`UPDATE alikassa_payouts SET key_id = 'gone', ${set} WHERE id = $1`, [id]);
+      const sql = `UPDATE alikassa_payouts SET key_id = 'gone', ${set} WHERE id = $1`;
+      await unprotected(surroundings.database.pool, sql, [id]);
       ids.push(id);
     }
     const shown = 'SELECT status, due_at, lease_until FROM alikassa_payouts ORDER BY seq';

@@ -105,8 +105,9 @@ describe('versions, keys and outages', () => {
       .post('/alikassa/payouts')
       .send(payload({ order_id: 'both', amount: '2.04' }));
     const { id } = await node.until((body as PayoutDto).id, 'wait');
-    await query(`INSERT INTO alikassa_payout_events (payout_id, type, from_status, to_status, attempt, later)
-      VALUES ('${id}', 'later', 'wait', 'wait', 1, '{}')`);
+    await query(`WITH changed AS (UPDATE alikassa_payouts SET revision = revision + 1 WHERE id = '${id}' RETURNING id)
+      INSERT INTO alikassa_payout_events (payout_id, type, from_status, to_status, attempt, later)
+      SELECT id, 'later', 'wait', 'wait', 1, '{}' FROM changed`);
     // What it knows more of is passed over; what names no payout as this one does moves none.
     const payloads = [`{"payoutId": "${id}", "later": true}`, `{"payout_id": "${id}"}`, '{}', `["${id}"]`, 'null'];
     for (const job of payloads) {

@@ -216,6 +216,7 @@ async function refuseAsIfFull(): Promise<() => Promise<void>> {
 async function fillWithEventsOf(payoutId: string): Promise<void> {
   const { pool } = host.database;
   const fill = `DO $$ BEGIN LOOP
+    SET LOCAL session_replication_role = replica;
     INSERT INTO alikassa_payout_events (payout_id, type, to_status, attempt) VALUES ('${payoutId}', 'x', 'x', 0);
     COMMIT; END LOOP; END $$`;
   for (let before = -1, now = 0; before !== now;) {

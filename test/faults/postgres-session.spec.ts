@@ -15,6 +15,7 @@ import {
   type Accepted,
 } from '../helpers/payout.checks.js';
 import { StatementFaults } from '../helpers/statement.faults.js';
+import { unprotected } from '../helpers/unprotected.js';
 
 const INSERT = 'INSERT INTO "alikassa_payouts"';
 const UPDATE = 'UPDATE "alikassa_payouts"';
@@ -247,7 +248,8 @@ it('89: unique violation -> the second of two creates finds the first; a result 
 
   const payout = await submitted();
   await pool.query(`CREATE UNIQUE INDEX once ON alikassa_payout_events (payout_id, attempt) WHERE type = 'submission'`);
-  await pool.query(
+  await unprotected(
+    pool,
     `INSERT INTO alikassa_payout_events (payout_id, type, to_status, attempt) VALUES ($1, 'submission', 'sending', 1)`,
     [payout.id],
   );

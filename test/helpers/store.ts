@@ -10,6 +10,7 @@ import { PayoutIntake, type NewPayout } from '../../src/payouts/payout.intake.js
 import { PayoutStore } from '../../src/payouts/payout.store.js';
 import { RUB } from './application.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
+import { unprotected } from './unprotected.js';
 
 export const TRACE = { reason: 'test', phase: 'secured' as const, durationMs: 1 };
 /** Id of no payout. */
@@ -77,11 +78,6 @@ export interface TestStore {
   /** Removes jobs, deliveries and pauses, and frees the provider's ids; the intake and the store are new ones then, that remember no statement. */
   clear(): Promise<void>;
   stop(): Promise<void>;
-}
-
-/** Several statements in one text are one transaction, in which the triggers do not fire. */
-function pastTriggers(sql: string): string {
-  return `SET LOCAL session_replication_role = replica; ${sql}`;
 }
 
 export function newPayout(changes: Partial<NewPayout> = {}): NewPayout {
@@ -163,11 +159,11 @@ export async function startStore(options: Partial<AliKassaOptions> = {}): Promis
       );
       return found?.holds ?? false;
     },
-    change: async (id, assignments) =>
-      void (await query(pastTriggers(`UPDATE alikassa_payouts SET ${assignments} WHERE id = '${id}'`))),
+    change: (id, assignments) =>
+      unprotected(database.pool, `UPDATE alikassa_payouts SET ${assignments} WHERE id = $1`, [id]),
     clear: async () => {
       await query('TRUNCATE alikassa_worker._private_jobs, alikassa_deliveries, alikassa_account_pauses');
-      await query(pastTriggers('UPDATE alikassa_payouts SET provider_id = NULL WHERE provider_id IS NOT NULL'));
+      await unprotected(database.pool, 'UPDATE alikassa_payouts SET provider_id = NULL WHERE provider_id IS NOT NULL');
       Object.assign(test, renewed());
     },
     stop: async () => {

@@ -12,6 +12,7 @@ import { RecipientRetention } from '../../src/payouts/recipient.retention.js';
 import { RUB } from '../helpers/application.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { SECOND_ACCOUNT } from '../helpers/instances.js';
+import { unprotected } from '../helpers/unprotected.js';
 
 /** Of the other merchant, in each of the ways in which a row may lie in the way. */
 const OTHERS = 5_000;
@@ -63,21 +64,30 @@ beforeAll(async () => {
     logger: sent,
   }).initialize();
   // Its own past is not read past either.
-  await database.pool.query(`
+  await unprotected(
+    database.pool,
+    `
     INSERT INTO alikassa_payouts (id, instance, order_id, account, currency, amount, service, number_masked, status,
       settled_at, key_id, number_fingerprint, content_fingerprint)
     SELECT gen_random_uuid(), 'second', 'old-' || number, '${SECOND_ACCOUNT}', 'RUB', 1, 's', '*', 'cancel', now(), 'k', '', ''
-    FROM generate_series(1, ${OTHERS}) AS number`);
-  await database.pool.query(`
+    FROM generate_series(1, ${OTHERS}) AS number`,
+  );
+  await unprotected(
+    database.pool,
+    `
     INSERT INTO alikassa_payouts (id, instance, order_id, account, currency, amount, service, number_masked, status,
       attention, settled_at, lease_until, due_at, key_id, recipient_ciphertext, number_fingerprint, content_fingerprint)
     SELECT gen_random_uuid(), instance, row_number() OVER ()::text, account::uuid, 'RUB', 1, 's', '*', status, 'not_found',
       CASE WHEN status = 'paid' THEN now() - interval '10 days' END, CASE WHEN status = 'sending' THEN now() - interval '1 h' END,
       now() - interval '1 h', 'k', '\\x01', '', ''
     FROM (VALUES ('second', '${SECOND_ACCOUNT}', 10), ('default', '${RUB}', ${OTHERS})) AS one (instance, account, number),
-      generate_series(1, number), unnest(ARRAY['paid', 'queued', 'sending', 'wait', 'unknown']) AS status`);
-  await database.pool.query(`
-    INSERT INTO alikassa_payout_events (payout_id, type, to_status, attempt) SELECT id, 'created', 'queued', 0 FROM alikassa_payouts`);
+      generate_series(1, number), unnest(ARRAY['paid', 'queued', 'sending', 'wait', 'unknown']) AS status`,
+  );
+  await unprotected(
+    database.pool,
+    `
+    INSERT INTO alikassa_payout_events (payout_id, type, to_status, attempt) SELECT id, 'created', 'queued', 0 FROM alikassa_payouts`,
+  );
   await database.pool.query(`
     INSERT INTO alikassa_deliveries (event_id, handler, due_at, instance)
     SELECT event.id, 'h', now() - interval '1 h', instance

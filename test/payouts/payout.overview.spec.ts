@@ -4,6 +4,7 @@ import { PayoutOverview } from '../../src/payouts/payout.overview.js';
 import { RUB } from '../helpers/application.js';
 import { createTestDatabase, type TestDatabase } from '../helpers/database.js';
 import { Statements } from '../helpers/statements.js';
+import { unprotected } from '../helpers/unprotected.js';
 
 const FINAL_ROWS = 20_000;
 let database: TestDatabase;
@@ -19,7 +20,9 @@ beforeAll(async () => {
     logging: true,
     logger: statements,
   }).initialize();
-  await database.pool.query(`
+  await unprotected(
+    database.pool,
+    `
     INSERT INTO alikassa_payouts (id, order_id, account, currency, amount, service, number_masked, status, attention,
       created_at, settled_at, due_at, key_id, number_fingerprint, content_fingerprint)
     SELECT gen_random_uuid(), n::text, '${RUB}', 'RUB', 1, 'qiwi_rub', '*', status, attention,
@@ -31,7 +34,8 @@ beforeAll(async () => {
       UNION ALL SELECT -2, 'unknown', 'not_found', interval '1 hour', now() - interval '1 minute'
       UNION ALL SELECT -3, 'unknown', NULL, interval '1 minute', now() + interval '1 minute'
       UNION ALL SELECT -4, 'wait', NULL, interval '2 days', now() + interval '1 minute'
-    ) AS one ORDER BY age DESC`);
+    ) AS one ORDER BY age DESC`,
+  );
   await database.pool.query('VACUUM ANALYZE alikassa_payouts');
 });
 afterAll(async () => {
