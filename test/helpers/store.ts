@@ -98,8 +98,8 @@ export function newPayout(changes: Partial<NewPayout> = {}): NewPayout {
 }
 
 /** The store on a database of its own, without an engine: nothing else moves a payout, and every job stays to be seen. */
-export async function startStore(options: Partial<AliKassaOptions> = {}): Promise<TestStore> {
-  const database = await createTestDatabase();
+export async function startStore(options: Partial<AliKassaOptions> = {}, isRestricted?: boolean): Promise<TestStore> {
+  const database = await createTestDatabase(undefined, isRestricted);
   const dataSource = await new DataSource({
     type: 'postgres',
     url: database.url,
