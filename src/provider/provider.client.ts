@@ -1,6 +1,4 @@
-import { HttpService } from '@nestjs/axios';
 import { Injectable } from '@nestjs/common';
-import { firstValueFrom } from 'rxjs';
 import { SpanKind } from '@opentelemetry/api';
 import { UnencodableError } from '../alikassa.errors.js';
 import { instruments, secondsSince } from '../instrumentation/instruments.js';
@@ -25,7 +23,8 @@ import type {
   ProviderOutcome,
 } from './provider.types.js';
 import type { SignatureProvider } from './signature.provider.js';
-import { trackedTransport, type TransportOptions } from './transport.js';
+import { post } from './provider.http.js';
+import { Transport, type TransportOptions } from './transport.js';
 
 export interface ClientOptions extends TransportOptions {
   baseUrl: string;
@@ -41,14 +40,12 @@ export interface SignedRequest {
   sign: string;
 }
 
-const MAX_ANSWER_BYTES = 256 * 1024;
 const NO_PARAMETERS = '[]';
 
 /** The only HTTP to the provider. What the network or the provider does is an outcome, never an exception. */
 @Injectable()
 export class AliKassaClient {
   constructor(
-    private readonly http: HttpService,
     private readonly signature: SignatureProvider,
     private readonly options: ClientOptions,
   ) {}
@@ -130,53 +127,40 @@ export class AliKassaClient {
     { account, path, body, sign }: SignedRequest,
     classify: (answer: HttpAnswer) => AnswerVerdict<T>,
   ): Promise<ProviderOutcome<T>> {
-    const { baseUrl, timeoutMs, ca } = this.options;
-    const transport = trackedTransport(baseUrl, { ca });
+    const { baseUrl, timeoutMs } = this.options;
+    const transport = new Transport(baseUrl, this.options);
     const startedAt = performance.now();
     const deadline = AbortSignal.timeout(timeoutMs);
-    const trace = () => ({ phase: transport.phase(), durationMs: performance.now() - startedAt });
+    const trace = () => ({ phase: transport.phase, durationMs: performance.now() - startedAt });
     try {
-      // Subscribed once: every subscription of the observable would send again.
-      const response = await firstValueFrom(
-        this.http.request<Buffer>({
-          method: 'POST',
-          url: baseUrl + path,
-          headers: {
-            'Content-Type': 'application/json',
-            Account: account,
-            Sign: sign,
-            'User-Agent': 'AliKassa2.0 API',
-            // axios would ask for gzip by itself, and for JSON before all else, which PHP's curl does not.
-            'Accept-Encoding': 'identity',
-            Accept: '*/*',
-          },
-          data: body,
-          ...transport.agents,
-          // `timeout` alone is idle time; the signal bounds the whole call.
-          signal: deadline,
-          timeout: timeoutMs,
-          // A redirect would carry the card number to another address, a proxy would read it.
-          maxRedirects: 0,
-          proxy: false,
-          adapter: 'http',
-          validateStatus: () => true,
-          responseType: 'arraybuffer',
-          decompress: false,
-          maxContentLength: MAX_ANSWER_BYTES,
-          maxBodyLength: Infinity,
-          // The signed bytes are the sent bytes, the read bytes are the received bytes.
-          transformRequest: [],
-          transformResponse: [],
-        }),
-      );
-      const answer = { httpStatus: response.status, headers: response.headers, body: Buffer.from(response.data) };
-      return { ...classify(answer), httpStatus: response.status, ...trace() };
+      await transport.open(deadline);
+      const { status, headers, data } = await post({
+        url: baseUrl + path,
+        headers: {
+          'Content-Type': 'application/json',
+          Account: account,
+          Sign: sign,
+          'User-Agent': 'AliKassa2.0 API',
+          // axios would ask for gzip by itself, and for JSON before all else, which PHP's curl does not.
+          'Accept-Encoding': 'identity',
+          Accept: '*/*',
+        },
+        data: body,
+        ...transport.give(),
+        // axios' `timeout` alone is idle time; the signal bounds the whole call.
+        signal: deadline,
+      });
+      // An answer that did not come over our connection is nobody's.
+      if (!transport.hasWritten) return { kind: 'unclear', reason: 'foreign_answer', ...trace() };
+      return { ...classify({ httpStatus: status, headers, body: Buffer.from(data) }), httpStatus: status, ...trace() };
     } catch (error) {
       // Closed before it is judged: what is called never sent must not leave a moment later.
       transport.close();
       // The error holds the body and the signature: only its code leaves this method.
-      const reason = deadline.aborted ? 'deadline' : codeOf(error);
-      return { kind: transport.isProvenUnsent() ? 'never_sent' : 'unclear', reason, ...trace() };
+      const reason = transport.refusal ?? (deadline.aborted ? 'deadline' : codeOf(error));
+      return { kind: transport.isProvenUnsent ? 'never_sent' : 'unclear', reason, ...trace() };
+    } finally {
+      transport.close();
     }
   }
 }
@@ -188,10 +172,10 @@ function integerOf(id: string): bigint {
 }
 
 function codeOf(error: unknown): string {
-  for (const source of [error instanceof Error ? error.cause : undefined, error]) {
-    if (source instanceof Error && 'code' in source && typeof source.code === 'string') {
-      if (/^[A-Z][A-Z0-9_]{1,59}$/.test(source.code)) return source.code;
-    }
+  // By shape: an error of another realm, or of a second copy of a library, is no instance of our classes.
+  const { cause, code } = Object(error) as { cause?: { code?: unknown } | null; code?: unknown };
+  for (const found of [cause?.code, code]) {
+    if (typeof found === 'string' && /^[A-Z][A-Z0-9_]{1,59}$/.test(found)) return found;
   }
   return 'network_error';
 }

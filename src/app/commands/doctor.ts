@@ -1,5 +1,4 @@
 import { createPublicKey } from 'node:crypto';
-import { HttpService } from '@nestjs/axios';
 import { ConfigurationError } from '../../alikassa.errors.js';
 import { resolveOptions, type ResolvedOptions } from '../../alikassa.options.js';
 import { loadPrivateKey, loadPublicKey } from '../../provider/key.loader.js';
@@ -63,7 +62,7 @@ async function examineProvider(
   signature: SignatureProvider | undefined,
   options: ResolvedOptions,
 ): Promise<void> {
-  const client = signature && new AliKassaClient(new HttpService(), signature, options);
+  const client = signature && new AliKassaClient(signature, options);
   for (const { uuid, currency } of options.accounts) {
     const name = `provider ${currency}`;
     if (!client) {
