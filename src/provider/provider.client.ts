@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { SpanKind } from '@opentelemetry/api';
 import { UnencodableError } from '../alikassa.errors.js';
 import { instruments, secondsSince } from '../instrumentation/instruments.js';
@@ -23,6 +23,7 @@ import type {
   ProviderOutcome,
 } from './provider.types.js';
 import type { SignatureProvider } from './signature.provider.js';
+import { checkProcess } from './process.check.js';
 import { post } from './provider.http.js';
 import { Transport, type TransportOptions } from './transport.js';
 
@@ -44,11 +45,16 @@ const NO_PARAMETERS = '[]';
 
 /** The only HTTP to the provider. What the network or the provider does is an outcome, never an exception. */
 @Injectable()
-export class AliKassaClient {
+export class AliKassaClient implements OnModuleInit {
   constructor(
     private readonly signature: SignatureProvider,
     private readonly options: ClientOptions,
   ) {}
+
+  /** @throws ConfigurationError where the process does not leave requests the connection that they are given. */
+  async onModuleInit(): Promise<void> {
+    await checkProcess();
+  }
 
   /**
    * `POST /v1/payout`. Sends once; calling it again sends again.

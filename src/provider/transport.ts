@@ -166,7 +166,7 @@ function refuse(request: ClientRequest, why: string): void {
 }
 
 /** Waits for the event; the socket's end and the signal come instead of it. */
-function arrival(socket: net.Socket, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<void> {
+export function arrival(socket: net.Socket, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const aborted = (): void => reject(signal.reason as Error);
     socket.once(event, resolve);
