@@ -2,8 +2,9 @@ import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { ConfigurationError } from '../alikassa.errors.js';
+import { arrival } from './arrival.js';
 import { post } from './provider.http.js';
-import { arrival, Transport } from './transport.js';
+import { Transport } from './transport.js';
 
 const LIMIT_MS = 5_000;
 const ANSWERS = '/answers';

@@ -2,11 +2,15 @@ import type { Agent, ClientRequest } from 'node:http';
 import net from 'node:net';
 import tls from 'node:tls';
 import type { AxiosRequestConfig } from 'axios';
+import { arrival } from './arrival.js';
 import type { SocketPhase } from './provider.types.js';
+import { bare, openTunnel } from './proxy.tunnel.js';
 
 export interface TransportOptions {
   /** Certificate authorities instead of Node's own: for a proxy, or to pin. PEM. */
   ca?: string | Buffer;
+  /** `http://user:password@host:port`, or https: the connection goes through a CONNECT tunnel of it. */
+  proxy?: string;
 }
 
 /**
@@ -39,7 +43,7 @@ export class Transport {
   ) {
     const { protocol, hostname, port } = new URL(baseUrl);
     const isTls = protocol !== 'http:';
-    this.target = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (isTls ? 443 : 80), isTls };
+    this.target = { host: bare(hostname), port: Number(port) || (isTls ? 443 : 80), isTls };
   }
 
   /** How far the socket got. */
@@ -67,19 +71,23 @@ export class Transport {
   }
 
   /**
-   * Connects, and finishes the handshake.
+   * Connects, through the proxy where there is one, and finishes the handshake. Up to its end nothing can have been sent.
    * @throws what the network says, or the signal's reason.
    */
   async open(signal: AbortSignal): Promise<void> {
     const { host, port, isTls } = this.target;
+    const { ca, proxy } = this.options;
+    const keep = this.kept.bind(this);
+    const tunnel = proxy ? await openTunnel(proxy, { host, port }, { ca, signal, keep }) : undefined;
+    if (tunnel) this.reach('connected');
     // Verification cannot be switched off: not by an option, and not by NODE_TLS_REJECT_UNAUTHORIZED either.
     const strict = { minVersion: 'TLSv1.2', rejectUnauthorized: true, ALPNProtocols: ['http/1.1'] } as const;
     const servername = net.isIP(host) ? undefined : host;
-    const socket = this.kept(
-      isTls ? tls.connect({ host, port, servername, ca: this.options.ca, ...strict }) : net.connect({ host, port }),
-    );
+    const socket = isTls
+      ? keep(tls.connect({ socket: tunnel, host, port, servername, ca, ...strict }))
+      : (tunnel ?? keep(net.connect({ host, port })));
     socket.once('connect', () => this.reach('connected'));
-    await arrival(socket, isTls ? 'secureConnect' : 'connect', signal);
+    if (isTls || !tunnel) await arrival(socket, isTls ? 'secureConnect' : 'connect', signal);
     if (isTls && !(socket as tls.TLSSocket).authorized) throw new Error('the certificate was not verified');
     if (isTls) this.reach('secured');
     this.socket = socket;
@@ -163,16 +171,4 @@ type AgentLike = Pick<Agent & { protocol: string; defaultPort: number }, 'protoc
 function refuse(request: ClientRequest, why: string): void {
   // As Node's own agent reports a connection that failed.
   (request as unknown as { onSocket(socket: null, error: Error): void }).onSocket(null, new Error(`Not sent: ${why}.`));
-}
-
-/** Waits for the event; the socket's end and the signal come instead of it. */
-export function arrival(socket: net.Socket, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const aborted = (): void => reject(signal.reason as Error);
-    socket.once(event, resolve);
-    socket.once('error', reject);
-    socket.once('close', () => reject(Object.assign(new Error('closed by the peer'), { code: 'ECONNRESET' })));
-    if (signal.aborted) aborted();
-    signal.addEventListener('abort', aborted, { once: true });
-  });
 }

@@ -101,11 +101,11 @@ describe('110: something makes every request use another agent -> refused at the
       'what only looks on, as instrumentation does',
       () => {
         const { request } = http;
-        const { createConnection } = http.Agent.prototype;
+        const connected = Reflect.get(http.Agent.prototype, 'createConnection') as (...args: unknown[]) => net.Socket;
         http.request = ((...args: Parameters<typeof request>) =>
           request(...args).on('response', () => undefined)) as never;
         http.Agent.prototype.createConnection = function (...args) {
-          return createConnection.apply(this, args);
+          return connected.apply(this, args);
         };
       },
     ],

@@ -17,7 +17,7 @@ const MENDS: Readonly<Record<Exclude<ProviderOutcome<BalanceAnswer>['kind'], 'ok
   unauthorized:
     "it refused account or signature; check ALIKASSA_ACCOUNTS, that the private key is this merchant's, and ALIKASSA_SIGNATURE_DIGEST",
   rate_limited: 'it asks to slow down; run doctor again in a minute',
-  never_sent: 'it cannot be reached; check ALIKASSA_BASE_URL, name look-up, firewall and certificate',
+  never_sent: 'it cannot be reached; check ALIKASSA_BASE_URL, ALIKASSA_PROXY, name look-up, firewall and certificate',
   unclear: 'its answer was not usable; run doctor again, then ask its support',
 };
 
