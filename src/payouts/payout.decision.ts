@@ -8,6 +8,7 @@ import type { Evidence, ProviderFacts } from './payout.evidence.js';
 import { contradictionIn, factsDetail, factsOf, traceOf } from './payout.facts.js';
 import { backoff, jittered, nextCheck, type NextJob } from './payout.schedule.js';
 import { isFinal, type PayoutStatus } from './payout.status.js';
+import { backToQueue, isSendable, unopened } from './payout.unsent.js';
 
 /** What one piece of evidence does to one payout. */
 export interface Decision {
@@ -46,6 +47,8 @@ export function decide(payout: Payout, evidence: Evidence, policy: DecisionPolic
   switch (evidence.type) {
     case 'claimed':
       return claim(payout, policy, now);
+    case 'unopened':
+      return unopened(payout, evidence.outcome, policy);
     case 'submission':
       return submission(payout, evidence.attempt, evidence.outcome, policy, now);
     case 'check':
@@ -63,11 +66,6 @@ export function decide(payout: Payout, evidence: Evidence, policy: DecisionPolic
     case 'person':
       return person(payout, evidence);
   }
-}
-
-/** Queued, and nothing about it waits for a person; a pause of its account is no reason for one. */
-export function isSendable(payout: Pick<Payout, 'status' | 'attention'>): boolean {
-  return payout.status === 'queued' && (payout.attention === null || isPauseNote(payout.attention));
 }
 
 function claim(payout: Payout, policy: DecisionPolicy, now: Date): Decision {
@@ -150,18 +148,6 @@ function pauseAfter(outcome: ProviderOutcome<unknown>, policy: DecisionPolicy): 
 
 function retryAfterOf(outcome: ProviderOutcome<unknown>): number | undefined {
   return outcome.kind === 'rate_limited' ? outcome.retryAfterMs : undefined;
-}
-
-function backToQueue(payout: Payout, detail: Record<string, unknown>, policy: DecisionPolicy): Decision {
-  const unsentCount = payout.unsentCount + 1;
-  // A conflict that was heard meanwhile weighs more than that the network is down.
-  const attention = payout.attention ?? (unsentCount >= policy.maxUnsentAttempts ? 'retries_used_up' : null);
-  return {
-    to: 'queued',
-    set: { unsentCount, attention },
-    next: attention === null ? { task: 'submit', afterMs: backoff(unsentCount) } : null,
-    event: { type: 'submission', detail },
-  };
 }
 
 function check(

@@ -1,6 +1,7 @@
 import type { PauseReason } from './account.pause.js';
 import type {
   CreatePayoutAnswer,
+  NeverSent,
   PayoutStatusAnswer,
   ProviderOutcome,
   ProviderStatus,
@@ -22,6 +23,8 @@ export interface ProviderFacts {
 export type Evidence =
   /** A worker takes the payout for one attempt. */
   | { type: 'claimed' }
+  /** The connection for an attempt could not be opened, so that there was none: nothing was claimed. */
+  | { type: 'unopened'; outcome: NeverSent }
   /** What became of that attempt. */
   | { type: 'submission'; attempt: number; outcome: ProviderOutcome<CreatePayoutAnswer> }
   /** What the status call answered; with an actor, a person asked for it. */

@@ -82,7 +82,7 @@ async function answerOf(port: number, path: string, signal: AbortSignal): Promis
   const transport = new Transport(url);
   try {
     await transport.open(signal);
-    const { data } = await post({ url: url + path, data: Buffer.from('[]'), ...transport.give(), signal });
+    const { data } = await post({ url: url + path, data: Buffer.from('[]'), ...transport.give(() => false), signal });
     return transport.hasWritten ? data.toString() : null;
   } catch {
     return null;

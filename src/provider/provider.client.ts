@@ -29,7 +29,7 @@ import { Transport, type TransportOptions } from './transport.js';
 
 export interface ClientOptions extends TransportOptions {
   baseUrl: string;
-  /** Total time of one call, in milliseconds: connecting, sending and the whole answer. */
+  /** Milliseconds for one call, connecting and the whole answer included; a submission's counts from its first byte. */
   timeoutMs: number;
 }
 
@@ -42,6 +42,8 @@ export interface SignedRequest {
 }
 
 const NO_PARAMETERS = '[]';
+/** A connection that takes longer is given up: a job must not be taken for a dead worker's meanwhile. */
+const MAX_CONNECTING_MS = 10_000;
 
 /** The only HTTP to the provider. What the network or the provider does is an outcome, never an exception. */
 @Injectable()
@@ -70,9 +72,38 @@ export class AliKassaClient implements OnModuleInit {
     return this.signed(account, '/v1/payout', body);
   }
 
-  /** Sends a signed create request. @param orderId what an echoed order_id is compared with. */
-  async submitPayout(request: SignedRequest, orderId: string): Promise<ProviderOutcome<CreatePayoutAnswer>> {
-    return this.send(request, (answer) => classifyAnswer(answer, createAnswerReader(orderId)));
+  /**
+   * Opens the connection that one request is sent over, to the end of the handshake; whoever asks closes it.
+   * @returns it, with `failure` where it could not be opened.
+   */
+  async connect(): Promise<Transport> {
+    const { baseUrl, timeoutMs } = this.options;
+    const transport = new Transport(baseUrl, this.options);
+    const startedAt = performance.now();
+    const limit = AbortSignal.timeout(Math.min(timeoutMs, MAX_CONNECTING_MS));
+    try {
+      await transport.open(limit);
+    } catch (error) {
+      transport.close();
+      const reason = limit.aborted ? 'deadline' : codeOf(error);
+      const durationMs = performance.now() - startedAt;
+      transport.failure = { kind: 'never_sent', reason, phase: transport.phase, durationMs };
+    }
+    return transport;
+  }
+
+  /**
+   * Sends a signed create request.
+   * @param orderId what an echoed order_id is compared with.
+   * @param transport an open connection; by default one is opened.
+   * @param isLate asked at the moment of the first byte: whether it must not leave any more.
+   */
+  async submitPayout(
+    request: SignedRequest,
+    orderId: string,
+    { transport, isLate }: { transport?: Transport; isLate?: () => boolean } = {},
+  ): Promise<ProviderOutcome<CreatePayoutAnswer>> {
+    return this.send(request, (answer) => classifyAnswer(answer, createAnswerReader(orderId)), transport, isLate);
   }
 
   /**
@@ -111,6 +142,8 @@ export class AliKassaClient implements OnModuleInit {
   private async send<T>(
     request: SignedRequest,
     classify: (answer: HttpAnswer) => AnswerVerdict<T>,
+    given?: Transport,
+    isLate?: () => boolean,
   ): Promise<ProviderOutcome<T>> {
     const attributes = {
       'http.request.method': 'POST',
@@ -119,7 +152,9 @@ export class AliKassaClient implements OnModuleInit {
       'alikassa.account': request.account,
     };
     return traced(`POST ${request.path}`, { kind: SpanKind.CLIENT, attributes }, async () => {
-      const outcome = await this.exchange(request, classify);
+      const startedAt = performance.now();
+      const transport = given ?? (await this.connect());
+      const outcome = transport.failure ?? (await this.exchange(request, classify, transport, startedAt, isLate));
       annotate({
         'alikassa.outcome': outcome.kind,
         'alikassa.reason': outcome.reason,
@@ -132,14 +167,15 @@ export class AliKassaClient implements OnModuleInit {
   private async exchange<T>(
     { account, path, body, sign }: SignedRequest,
     classify: (answer: HttpAnswer) => AnswerVerdict<T>,
+    transport: Transport,
+    startedAt: number,
+    isLate: () => boolean = () => false,
   ): Promise<ProviderOutcome<T>> {
     const { baseUrl, timeoutMs } = this.options;
-    const transport = new Transport(baseUrl, this.options);
-    const startedAt = performance.now();
-    const deadline = AbortSignal.timeout(timeoutMs);
+    const leftMs = Math.ceil(timeoutMs - (performance.now() - startedAt));
+    const deadline = AbortSignal.timeout(Math.max(1, leftMs));
     const trace = () => ({ phase: transport.phase, durationMs: performance.now() - startedAt });
     try {
-      await transport.open(deadline);
       const { status, headers, data } = await post({
         url: baseUrl + path,
         headers: {
@@ -152,7 +188,7 @@ export class AliKassaClient implements OnModuleInit {
           Accept: '*/*',
         },
         data: body,
-        ...transport.give(),
+        ...transport.give(isLate),
         // axios' `timeout` alone is idle time; the signal bounds the whole call.
         signal: deadline,
       });

@@ -3,7 +3,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import type { AxiosRequestConfig } from 'axios';
 import { arrival } from './arrival.js';
-import type { SocketPhase } from './provider.types.js';
+import type { NeverSent, SocketPhase } from './provider.types.js';
 import { bare, openTunnel } from './proxy.tunnel.js';
 
 export interface TransportOptions {
@@ -24,11 +24,13 @@ type Use = 'none' | 'given' | 'asked' | 'written';
  * was sent. Its agent hands the connection out once, and refuses every further request.
  */
 export class Transport {
+  /** Why it could not be opened. */
+  failure?: NeverSent;
   private reached: SocketPhase = 'none';
   private use: Use = 'none';
   private isClosed = false;
   private refused?: string;
-  private isLate = (): boolean => false;
+  private isLate?: () => boolean;
   private socket?: net.Socket;
   private readonly sockets = new Set<net.Socket>();
   private readonly target: { host: string; port: number; isTls: boolean };
@@ -51,7 +53,7 @@ export class Transport {
     return this.reached;
   }
 
-  /** Why the connection was not given, or took no byte: `closed_by_peer`. */
+  /** Why no byte was taken: `closed_by_peer` before the request, or `lease_over` at its first byte. */
   get refusal(): string | undefined {
     return this.refused;
   }
@@ -95,9 +97,14 @@ export class Transport {
     socket.on('data', this.onUnasked);
   }
 
-  /** Gives the connection to one request. @returns what makes axios use it. */
-  give(): Pick<AxiosRequestConfig, 'httpAgent' | 'httpsAgent'> {
+  /**
+   * Gives the connection to one request.
+   * @param isLate asked at the moment of the first byte: whether it must not leave any more.
+   * @returns what makes axios use it.
+   */
+  give(isLate: () => boolean): Pick<AxiosRequestConfig, 'httpAgent' | 'httpsAgent'> {
     this.use = 'given';
+    this.isLate = isLate;
     const agent: AgentLike = {
       protocol: this.target.isTls ? 'https:' : 'http:',
       defaultPort: this.target.isTls ? 443 : 80,
@@ -132,10 +139,11 @@ export class Transport {
   private guard(socket: net.Socket): void {
     const mayWrite = (done: (error: Error) => void): boolean => {
       if (this.use === 'written') return true;
-      if (!this.isClosed && !this.isLate()) {
+      if (!this.isClosed && !this.isLate?.()) {
         this.use = 'written';
         return true;
       }
+      if (!this.isClosed) this.refused = 'lease_over';
       done(new Error('the request was not sent any more'));
       socket.destroy();
       return false;

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { isSendable } from '../../src/payouts/payout.decision.js';
+import { isSendable } from '../../src/payouts/payout.unsent.js';
 import type { ProviderOutcome } from '../../src/provider/provider.types.js';
 import { submitOutcome, type StatusFate, type SubmitFate } from './model.provider.js';
 import { TIMEOUT_MS, type World } from './world.js';

@@ -1,4 +1,4 @@
-import { isSendable } from '../../src/payouts/payout.decision.js';
+import { isSendable } from '../../src/payouts/payout.unsent.js';
 import { PAYOUT_STATUSES } from '../../src/payouts/payout.status.js';
 import {
   after,

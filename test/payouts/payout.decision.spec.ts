@@ -1,5 +1,5 @@
 import { StateConflictError } from '../../src/alikassa.errors.js';
-import { isSendable } from '../../src/payouts/payout.decision.js';
+import { isSendable } from '../../src/payouts/payout.unsent.js';
 import type { Payout } from '../../src/payouts/payout.entity.js';
 import { PAYOUT_STATUSES } from '../../src/payouts/payout.status.js';
 import {

@@ -68,13 +68,13 @@ describe.each(['http', 'https'])('%s', (scheme) => {
     expect([transport.phase, transport.isProvenUnsent]).toEqual(['none', true]);
     await transport.open(soon());
     expect([transport.phase, transport.isProvenUnsent]).toEqual([last, true]);
-    expect(await send(transport.give())).toBe('answered');
+    expect(await send(transport.give(() => false))).toBe('answered');
     expect([transport.isProvenUnsent, transport.hasWritten, connections, requests]).toEqual([false, true, 1, 1]);
   });
 
   it('gives its one connection once', async () => {
     const transport = await opened(url, tls.cert);
-    const agents = transport.give();
+    const agents = transport.give(() => false);
     const both = await Promise.all([send(agents), send(agents)]);
     expect(both.sort()).toEqual(['Not sent: its one connection was given already.', 'answered']);
     expect(await send(agents)).toMatch(/^Not sent/);
@@ -83,14 +83,14 @@ describe.each(['http', 'https'])('%s', (scheme) => {
 
   it('may have been sent where the request was given away and never asked for our connection', async () => {
     const transport = await opened(url, tls.cert);
-    transport.give();
+    transport.give(() => false);
     transport.close();
     expect(transport.isProvenUnsent).toBe(false);
   });
 
   it('is proven unsent where it was closed before the request had its turn', async () => {
     const transport = await opened(url, tls.cert);
-    const sent = send(transport.give());
+    const sent = send(transport.give(() => false));
     transport.close();
     expect(await sent).not.toBe('answered');
     expect([transport.isProvenUnsent, requests]).toEqual([true, 0]);
@@ -98,7 +98,7 @@ describe.each(['http', 'https'])('%s', (scheme) => {
 
   it('opens no connection any more once it is closed', async () => {
     const transport = await opened(url, tls.cert);
-    const agents = transport.give();
+    const agents = transport.give(() => false);
     transport.close();
     expect(await send(agents)).toMatch(/^Not sent/);
     expect([connections, requests]).toEqual([1, 0]);
@@ -116,7 +116,7 @@ describe.each(['http', 'https'])('%s', (scheme) => {
       if (how === 'end') socket.end();
       else [...sockets].at(-1)?.resetAndDestroy();
       await until(() => inner.destroyed);
-      expect(await send(transport.give())).toMatch(/^Not sent/);
+      expect(await send(transport.give(() => false))).toMatch(/^Not sent/);
       expect([transport.refusal, transport.isProvenUnsent, requests]).toEqual(['closed_by_peer', true, 0]);
     },
   );
@@ -125,7 +125,7 @@ describe.each(['http', 'https'])('%s', (scheme) => {
     let asked: unknown;
     server.once('request', ({ headers }: http.IncomingMessage) => (asked = headers.connection));
     const transport = await opened(url, tls.cert);
-    await send(transport.give());
+    await send(transport.give(() => false));
     expect(asked).toBe('close');
   });
 });
@@ -135,7 +135,7 @@ it('takes what was said without a question for the end of the connection', async
   const transport = await opened(`http://127.0.0.1:${port}`);
   const inner = (transport as unknown as { socket: net.Socket }).socket;
   await until(() => inner.destroyed);
-  expect(await send(transport.give())).toMatch(/^Not sent/);
+  expect(await send(transport.give(() => false))).toMatch(/^Not sent/);
   expect(transport.isProvenUnsent).toBe(true);
 });
 
@@ -143,7 +143,7 @@ it('counts the address that connected where the first one of a name is dead', as
   const port = await listen(http.createServer(answering));
   // Its first address is ::1, where nobody listens.
   const transport = await opened(`http://localhost:${port}`);
-  expect(await send(transport.give())).toBe('answered');
+  expect(await send(transport.give(() => false))).toBe('answered');
   expect(transport.isProvenUnsent).toBe(false);
 });
 
