@@ -16,7 +16,7 @@ export function isSendable(payout: Pick<Payout, 'status' | 'attention'>): boolea
  */
 export function unopened(payout: Payout, outcome: NeverSent, policy: DecisionPolicy): Decision | null {
   if (!isSendable(payout)) return null;
-  if (!payout.possiblySent) return backToQueue({ ...payout, attention: null }, traceOf(outcome), policy);
+  if (!payout.possiblySent) return backToQueue(payout, traceOf(outcome), policy, null);
   return {
     to: 'unknown',
     set: { checkCount: 0, refusedAt: null, attention: null },
@@ -26,10 +26,15 @@ export function unopened(payout: Payout, outcome: NeverSent, policy: DecisionPol
 }
 
 /** The payout is tried again after a while; if that was tried too often, a person is called. */
-export function backToQueue(payout: Payout, detail: Record<string, unknown>, policy: DecisionPolicy): Decision {
+export function backToQueue(
+  payout: Payout,
+  detail: Record<string, unknown>,
+  policy: DecisionPolicy,
+  heard = payout.attention,
+): Decision {
   const unsentCount = payout.unsentCount + 1;
   // A conflict that was heard meanwhile weighs more than that the network is down.
-  const attention = payout.attention ?? (unsentCount >= policy.maxUnsentAttempts ? 'retries_used_up' : null);
+  const attention = heard ?? (unsentCount >= policy.maxUnsentAttempts ? 'retries_used_up' : null);
   return {
     to: 'queued',
     set: { unsentCount, attention },
