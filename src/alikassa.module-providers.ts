@@ -1,4 +1,3 @@
-import { HttpService } from '@nestjs/axios';
 import type { InjectionToken, Provider, Type } from '@nestjs/common';
 import { DiscoveryService, HttpAdapterHost, MetadataScanner, Reflector } from '@nestjs/core';
 import type { DataSource } from 'typeorm';
@@ -77,7 +76,7 @@ export function instanceProviders(instance: string, prefix: string): Provider[] 
     },
     built(InstanceCheck, DiscoveryService, of(PayoutInstance)),
     built(SignatureProvider, ALIKASSA_OPTIONS),
-    built(AliKassaClient, HttpService, of(SignatureProvider), ALIKASSA_OPTIONS),
+    built(AliKassaClient, of(SignatureProvider), ALIKASSA_OPTIONS),
     {
       provide: of(RecipientCipher),
       inject: [ALIKASSA_OPTIONS],

@@ -1,4 +1,3 @@
-import { HttpModule } from '@nestjs/axios';
 import { Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { ConfigurableModuleClass } from './alikassa.module-definition.js';
@@ -11,5 +10,5 @@ import { Payout, PayoutEvent } from './payouts/payout.entity.js';
 export const alikassaEntities = [Payout, PayoutEvent, PayoutDelivery, AccountPause, AliKassaNotification];
 
 /** Payouts through AliKassa. Needs a TypeORM DataSource (Postgres) that holds `alikassaEntities`. */
-@Module({ imports: [HttpModule, DiscoveryModule] })
+@Module({ imports: [DiscoveryModule] })
 export class AliKassaModule extends ConfigurableModuleClass {}

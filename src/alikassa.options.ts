@@ -46,6 +46,12 @@ export interface AliKassaOptions {
   baseUrl?: string | undefined;
   /** Certificate authorities that the provider's certificate is checked by, instead of Node's own. PEM. */
   ca?: string | Buffer | undefined;
+  /**
+   * HTTP proxy that all calls to the provider go through, by CONNECT: `http://user:password@host:port`, or https, whose
+   * certificate is checked by the same authorities. Credentials are percent-encoded. Variables such as `HTTPS_PROXY` have
+   * no effect.
+   */
+  proxy?: string | undefined;
   /** Ring for recipients' data; the first key is active, the others only decrypt. */
   encryptionKeys: EncryptionKey[];
   /**
@@ -105,7 +111,7 @@ export type ResolvedOptions = Required<Omit<AliKassaOptions, OptionsWithoutDefau
     /** Name of the module's instance that has these options: what it reads and writes is its own rows. */
     instance: string;
   };
-type OptionsWithoutDefault = 'ca' | 'notificationUrl' | 'passphrase' | 'recipientRetentionDays';
+type OptionsWithoutDefault = 'ca' | 'proxy' | 'notificationUrl' | 'passphrase' | 'recipientRetentionDays';
 
 /** The instance that is given no name. */
 export const DEFAULT_INSTANCE = 'default';
@@ -144,6 +150,7 @@ export function resolveOptions(options: AliKassaOptions, instance = DEFAULT_INST
     digest: checkedDigest(options.digest),
     baseUrl: checkedBaseUrl(options.baseUrl ?? DEFAULT_BASE_URL),
     ca: checkedCa(options.ca),
+    proxy: checkedProxy(options.proxy),
     encryptionKeys: checkedKeys(options.encryptionKeys),
     recipientRetentionDays: checkedRetention(options.recipientRetentionDays),
     notificationUrl: checkedNotificationUrl(options.notificationUrl),
@@ -223,6 +230,33 @@ function checkedBaseUrl(value: string): string {
     throw new ConfigurationError('baseUrl', 'must be an address without credentials, query or fragment');
   }
   return value.replace(/\/+$/, '');
+}
+
+/** It holds a password, so no message quotes it. */
+function checkedProxy(value: string | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  const url = parsedUrl('proxy', value);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw new ConfigurationError('proxy', 'must be http or https, as http://user:password@host:port');
+  }
+  if (url.pathname !== '/' || url.search || url.hash) {
+    throw new ConfigurationError('proxy', 'must be http://user:password@host:port, without path, query or fragment');
+  }
+  if (url.username.includes('%3A'))
+    throw new ConfigurationError('proxy', 'has a colon in its user, which HTTP cannot send');
+  if (!isDecodable(url.username) || !isDecodable(url.password)) {
+    throw new ConfigurationError('proxy', 'has a % in user or password that stands for nothing; write it as %25');
+  }
+  return value;
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Node would drop what it cannot read, and every payout would then fail in the handshake. */

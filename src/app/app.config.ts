@@ -91,6 +91,7 @@ export function loadConfig(env: Environment): AppConfig {
     notificationPublicKey: pemOf(required(notificationKey, 'public.pem of the certificate for notifications')),
     digest: digestOf(read('ALIKASSA_SIGNATURE_DIGEST')),
     baseUrl: read('ALIKASSA_BASE_URL')?.trim(),
+    proxy: read('ALIKASSA_PROXY')?.trim(),
     ca: ca.value === undefined ? undefined : pemOf(ca.value),
     encryptionKeys: parseEncryptionKeys(
       'ALIKASSA_ENCRYPTION_KEYS',
@@ -142,6 +143,7 @@ const SETTING_NAMES: Readonly<Record<string, string>> = {
   accounts: 'ALIKASSA_ACCOUNTS',
   digest: 'ALIKASSA_SIGNATURE_DIGEST',
   baseUrl: 'ALIKASSA_BASE_URL',
+  proxy: 'ALIKASSA_PROXY',
   encryptionKeys: 'ALIKASSA_ENCRYPTION_KEYS',
   recipientRetentionDays: 'ALIKASSA_RECIPIENT_RETENTION_DAYS',
   notificationUrl: 'ALIKASSA_NOTIFICATION_URL',

@@ -1,4 +1,4 @@
-import { claim, leaseExpired, submission } from './decision/attempt.js';
+import { claim, leaseExpired, submission, unopened } from './decision/attempt.js';
 import type { Decision, DecisionPolicy } from './decision/decision.js';
 import { fault, paused } from './decision/hold.js';
 import { person, withdrawal } from './decision/person.js';
@@ -22,6 +22,8 @@ export function decide(payout: Payout, evidence: Evidence, policy: DecisionPolic
   switch (evidence.type) {
     case 'claimed':
       return claim(payout, evidence.token, policy, now);
+    case 'unopened':
+      return unopened(payout, evidence.outcome, policy);
     case 'submission':
       return submission(payout, evidence, policy, now);
     case 'check':

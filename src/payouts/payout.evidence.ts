@@ -2,6 +2,7 @@ import type { PauseReason } from './account.pause.js';
 import type { Alarm } from './attention.js';
 import type {
   CreatePayoutAnswer,
+  NeverSent,
   PayoutStatusAnswer,
   ProviderOutcome,
   ProviderStatus,
@@ -48,6 +49,8 @@ interface Foreign {
 export type Evidence =
   /** A worker takes the payout for one attempt. */
   | { type: 'claimed'; token: string }
+  /** The connection for an attempt could not be opened, so that there was none: nothing was claimed. */
+  | { type: 'unopened'; outcome: NeverSent }
   /** What became of that attempt. */
   | ({
       type: 'submission';

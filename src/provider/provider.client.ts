@@ -1,6 +1,4 @@
-import { HttpService } from '@nestjs/axios';
-import { Injectable } from '@nestjs/common';
-import { firstValueFrom } from 'rxjs';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { SpanKind } from '@opentelemetry/api';
 import { UnencodableError } from '../alikassa.errors.js';
 import { instruments, secondsSince } from '../instrumentation/instruments.js';
@@ -25,11 +23,13 @@ import type {
   ProviderOutcome,
 } from './provider.types.js';
 import type { SignatureProvider } from './signature.provider.js';
-import { trackedTransport, type TransportOptions } from './transport.js';
+import { checkProcess } from './process.check.js';
+import { post } from './provider.http.js';
+import { Transport, type TransportOptions } from './transport.js';
 
 export interface ClientOptions extends TransportOptions {
   baseUrl: string;
-  /** Total time of one call, in milliseconds: connecting, sending and the whole answer. */
+  /** Milliseconds for one call, connecting and the whole answer included; a submission's counts from its first byte. */
   timeoutMs: number;
 }
 
@@ -41,17 +41,22 @@ export interface SignedRequest {
   sign: string;
 }
 
-const MAX_ANSWER_BYTES = 256 * 1024;
 const NO_PARAMETERS = '[]';
+/** A connection that takes longer is given up: a job must not be taken for a dead worker's meanwhile. */
+const MAX_CONNECTING_MS = 10_000;
 
 /** The only HTTP to the provider. What the network or the provider does is an outcome, never an exception. */
 @Injectable()
-export class AliKassaClient {
+export class AliKassaClient implements OnModuleInit {
   constructor(
-    private readonly http: HttpService,
     private readonly signature: SignatureProvider,
     private readonly options: ClientOptions,
   ) {}
+
+  /** @throws ConfigurationError where the process does not leave requests the connection that they are given. */
+  async onModuleInit(): Promise<void> {
+    await checkProcess();
+  }
 
   /**
    * `POST /v1/payout`. Sends once; calling it again sends again.
@@ -67,9 +72,38 @@ export class AliKassaClient {
     return this.signed(account, '/v1/payout', body);
   }
 
-  /** Sends a signed create request. @param orderId what an echoed order_id is compared with. */
-  async submitPayout(request: SignedRequest, orderId: string): Promise<ProviderOutcome<CreatePayoutAnswer>> {
-    return this.send(request, (answer) => classifyAnswer(answer, createAnswerReader(orderId)));
+  /**
+   * Opens the connection that one request is sent over, to the end of the handshake; whoever asks closes it.
+   * @returns it, with `failure` where it could not be opened.
+   */
+  async connect(): Promise<Transport> {
+    const { baseUrl, timeoutMs } = this.options;
+    const transport = new Transport(baseUrl, this.options);
+    const startedAt = performance.now();
+    const limit = AbortSignal.timeout(Math.min(timeoutMs, MAX_CONNECTING_MS));
+    try {
+      await transport.open(limit);
+    } catch (error) {
+      transport.close();
+      const reason = limit.aborted ? 'deadline' : codeOf(error);
+      const durationMs = performance.now() - startedAt;
+      transport.failure = { kind: 'never_sent', reason, phase: transport.phase, durationMs };
+    }
+    return transport;
+  }
+
+  /**
+   * Sends a signed create request.
+   * @param orderId what an echoed order_id is compared with.
+   * @param transport an open connection; by default one is opened.
+   * @param isLate asked at the moment of the first byte: whether it must not leave any more.
+   */
+  async submitPayout(
+    request: SignedRequest,
+    orderId: string,
+    { transport, isLate }: { transport?: Transport; isLate?: () => boolean } = {},
+  ): Promise<ProviderOutcome<CreatePayoutAnswer>> {
+    return this.send(request, (answer) => classifyAnswer(answer, createAnswerReader(orderId)), transport, isLate);
   }
 
   /**
@@ -108,6 +142,8 @@ export class AliKassaClient {
   private async send<T>(
     request: SignedRequest,
     classify: (answer: HttpAnswer) => AnswerVerdict<T>,
+    given?: Transport,
+    isLate?: () => boolean,
   ): Promise<ProviderOutcome<T>> {
     const attributes = {
       'http.request.method': 'POST',
@@ -116,7 +152,9 @@ export class AliKassaClient {
       'alikassa.account': request.account,
     };
     return traced(`POST ${request.path}`, { kind: SpanKind.CLIENT, attributes }, async () => {
-      const outcome = await this.exchange(request, classify);
+      const startedAt = performance.now();
+      const transport = given ?? (await this.connect());
+      const outcome = transport.failure ?? (await this.exchange(request, classify, transport, startedAt, isLate));
       annotate({
         'alikassa.outcome': outcome.kind,
         'alikassa.reason': outcome.reason,
@@ -129,54 +167,42 @@ export class AliKassaClient {
   private async exchange<T>(
     { account, path, body, sign }: SignedRequest,
     classify: (answer: HttpAnswer) => AnswerVerdict<T>,
+    transport: Transport,
+    startedAt: number,
+    isLate: () => boolean = () => false,
   ): Promise<ProviderOutcome<T>> {
-    const { baseUrl, timeoutMs, ca } = this.options;
-    const transport = trackedTransport(baseUrl, { ca });
-    const startedAt = performance.now();
-    const deadline = AbortSignal.timeout(timeoutMs);
-    const trace = () => ({ phase: transport.phase(), durationMs: performance.now() - startedAt });
+    const { baseUrl, timeoutMs } = this.options;
+    const leftMs = Math.ceil(timeoutMs - (performance.now() - startedAt));
+    const deadline = AbortSignal.timeout(Math.max(1, leftMs));
+    const trace = () => ({ phase: transport.phase, durationMs: performance.now() - startedAt });
     try {
-      // Subscribed once: every subscription of the observable would send again.
-      const response = await firstValueFrom(
-        this.http.request<Buffer>({
-          method: 'POST',
-          url: baseUrl + path,
-          headers: {
-            'Content-Type': 'application/json',
-            Account: account,
-            Sign: sign,
-            'User-Agent': 'AliKassa2.0 API',
-            // axios would ask for gzip by itself, and for JSON before all else, which PHP's curl does not.
-            'Accept-Encoding': 'identity',
-            Accept: '*/*',
-          },
-          data: body,
-          ...transport.agents,
-          // `timeout` alone is idle time; the signal bounds the whole call.
-          signal: deadline,
-          timeout: timeoutMs,
-          // A redirect would carry the card number to another address, a proxy would read it.
-          maxRedirects: 0,
-          proxy: false,
-          adapter: 'http',
-          validateStatus: () => true,
-          responseType: 'arraybuffer',
-          decompress: false,
-          maxContentLength: MAX_ANSWER_BYTES,
-          maxBodyLength: Infinity,
-          // The signed bytes are the sent bytes, the read bytes are the received bytes.
-          transformRequest: [],
-          transformResponse: [],
-        }),
-      );
-      const answer = { httpStatus: response.status, headers: response.headers, body: Buffer.from(response.data) };
-      return { ...classify(answer), httpStatus: response.status, ...trace() };
+      const { status, headers, data } = await post({
+        url: baseUrl + path,
+        headers: {
+          'Content-Type': 'application/json',
+          Account: account,
+          Sign: sign,
+          'User-Agent': 'AliKassa2.0 API',
+          // axios would ask for gzip by itself, and for JSON before all else, which PHP's curl does not.
+          'Accept-Encoding': 'identity',
+          Accept: '*/*',
+        },
+        data: body,
+        ...transport.give(isLate),
+        // axios' `timeout` alone is idle time; the signal bounds the whole call.
+        signal: deadline,
+      });
+      // An answer that did not come over our connection is nobody's.
+      if (!transport.hasWritten) return { kind: 'unclear', reason: 'foreign_answer', ...trace() };
+      return { ...classify({ httpStatus: status, headers, body: Buffer.from(data) }), httpStatus: status, ...trace() };
     } catch (error) {
       // Closed before it is judged: what is called never sent must not leave a moment later.
       transport.close();
       // The error holds the body and the signature: only its code leaves this method.
-      const reason = deadline.aborted ? 'deadline' : codeOf(error);
-      return { kind: transport.isProvenUnsent() ? 'never_sent' : 'unclear', reason, ...trace() };
+      const reason = transport.refusal ?? (deadline.aborted ? 'deadline' : codeOf(error));
+      return { kind: transport.isProvenUnsent ? 'never_sent' : 'unclear', reason, ...trace() };
+    } finally {
+      transport.close();
     }
   }
 }
@@ -188,10 +214,10 @@ function integerOf(id: string): bigint {
 }
 
 function codeOf(error: unknown): string {
-  for (const source of [error instanceof Error ? error.cause : undefined, error]) {
-    if (source instanceof Error && 'code' in source && typeof source.code === 'string') {
-      if (/^[A-Z][A-Z0-9_]{1,59}$/.test(source.code)) return source.code;
-    }
+  // By shape: an error of another realm, or of a second copy of a library, is no instance of our classes.
+  const { cause, code } = Object(error) as { cause?: { code?: unknown } | null; code?: unknown };
+  for (const found of [cause?.code, code]) {
+    if (typeof found === 'string' && /^[A-Z][A-Z0-9_]{1,59}$/.test(found)) return found;
   }
   return 'network_error';
 }

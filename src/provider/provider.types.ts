@@ -119,6 +119,9 @@ export type ProviderOutcome<T> = OutcomeTrace &
     | { kind: 'unclear' }
   );
 
+/** What became of a call that is proven never sent. */
+export type NeverSent = OutcomeTrace & { kind: 'never_sent' };
+
 export interface OutcomeTrace {
   /** One short machine-readable word for logs and events, e.g. `http_502`, `ECONNREFUSED`, `deadline`, `not_json`. */
   reason: string;

@@ -4,14 +4,17 @@ import { AliKassaError, RecipientUnreadableError, StateConflictError } from '../
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { isSendable } from '../payouts/payout.decision.js';
 import type { Payout } from '../payouts/payout.entity.js';
-import { callAttributes, instruments, secondsSince } from '../instrumentation/instruments.js';
+import { callAttributes, instruments } from '../instrumentation/instruments.js';
 import { annotate } from '../instrumentation/spans.js';
+import type { Evidence } from '../payouts/payout.evidence.js';
 import type { PayoutSnapshot } from '../payouts/payout.snapshot.js';
 import type { PayoutStore } from '../payouts/payout.store.js';
 import { bodyToSend } from '../payouts/recipient.body.js';
 import type { RecipientCipher } from '../payouts/recipient.cipher.js';
-import type { AliKassaClient } from '../provider/provider.client.js';
+import type { AliKassaClient, SignedRequest } from '../provider/provider.client.js';
+import type { Transport } from '../provider/transport.js';
 import type { DispatchGate } from './dispatch.gate.js';
+import { Stopwatch } from './stopwatch.js';
 
 /** Sends one payout, at most once per claim. */
 export class SubmitTask {
@@ -26,6 +29,7 @@ export class SubmitTask {
   ) {}
 
   async run(payoutId: string): Promise<void> {
+    const reading = new Stopwatch();
     const found = await this.store.readToSend(payoutId);
     if (!found || !isSendable(found.known.payout)) return;
     const { known, pause } = found;
@@ -35,30 +39,59 @@ export class SubmitTask {
     if (closed) return void (await this.store.settle(payoutId, { type: 'paused', ...closed }, { known }));
     const body = await this.bodyOf(payout);
     if (body === null) return;
-    // Signed before the claim: a key that fails must not leave the payout looking sent.
-    const request = await this.client.signPayout(payout.account, body);
-    const startedAt = performance.now();
+    // Signed and connected before the claim: a key that fails must not leave the payout looking sent, and after the claim
+    // only the write is left.
+    const connecting = this.client.connect();
+    const signing = this.client.signPayout(payout.account, body);
+    // It may fail before it is waited for.
+    signing.catch(() => undefined);
+    const transport = await connecting;
+    try {
+      await this.submit(known, await signing, transport, reading);
+    } finally {
+      transport.close();
+    }
+  }
+
+  private async submit(
+    known: PayoutSnapshot,
+    request: SignedRequest,
+    transport: Transport,
+    reading: Stopwatch,
+  ): Promise<void> {
+    const { id, orderId } = known.payout;
+    if (transport.failure) return this.record(known, { type: 'unopened', outcome: transport.failure });
+    // The call must end within the lease. That begins when the payout was read, or is read anew: what was read long ago
+    // does not know the database's time any more.
+    const spareMs = this.options.leaseMs - this.options.timeoutMs;
+    const isFresh = reading.elapsedMs < spareMs / 2;
+    const holding = isFresh ? reading : new Stopwatch();
     const token = randomUUID();
-    const claimed = await this.claim(known, token);
+    const claimed = await this.claim(id, token, isFresh ? known : undefined);
     if (!claimed) return;
     const { attempt } = claimed.payout;
-    // A process that was stopped meanwhile may have lost its lease: then it must not send any more.
-    if (performance.now() - startedAt > this.options.leaseMs - this.options.timeoutMs) {
-      this.logger.warn(`Payout ${payoutId}: attempt ${attempt} was held up past its lease and was not sent.`);
-      return;
+    const outcome = await this.client.submitPayout(request, orderId, {
+      transport,
+      isLate: () => holding.elapsedMs > spareMs,
+    });
+    if (outcome.reason === 'lease_over') {
+      this.logger.warn(`Payout ${id}: attempt ${attempt} was held up past its lease and was not sent.`);
     }
-    const sentAt = performance.now();
-    const outcome = await this.client.submitPayout(request, payout.orderId);
+    await this.record(claimed, { type: 'submission', attempt, token, outcome });
+  }
+
+  private async record(
+    known: PayoutSnapshot,
+    evidence: Extract<Evidence, { type: 'submission' | 'unopened' }>,
+  ): Promise<void> {
+    const { payout } = known;
+    const { outcome } = evidence;
     const attributes = callAttributes(payout, outcome);
-    annotate({ 'alikassa.payout.attempt': attempt, ...attributes });
-    instruments().submission.record(secondsSince(sentAt), attributes);
-    const { payout: settled, changed } = await this.store.settle(
-      payoutId,
-      { type: 'submission', attempt, token, outcome },
-      { known: claimed },
-    );
+    annotate({ 'alikassa.payout.attempt': payout.attempt, ...attributes });
+    instruments().submission.record(outcome.durationMs / 1000, attributes);
+    const { payout: settled, changed } = await this.store.settle(payout.id, evidence, { known });
     this.logger.debug(
-      `Payout ${payoutId}: attempt ${attempt} ${outcome.kind} (${outcome.reason}), ${changed ? 'now' : 'still'} ${settled.status}`,
+      `Payout ${payout.id}: attempt ${payout.attempt} ${outcome.kind} (${outcome.reason}), ${changed ? 'now' : 'still'} ${settled.status}`,
     );
   }
 
@@ -75,9 +108,9 @@ export class SubmitTask {
   }
 
   /** The payout as it was claimed, or null where another worker or a withdrawal came first. */
-  private async claim(known: PayoutSnapshot, token: string): Promise<PayoutSnapshot | null> {
+  private async claim(id: string, token: string, known: PayoutSnapshot | undefined): Promise<PayoutSnapshot | null> {
     try {
-      return (await this.store.claim(known.payout.id, token, known)).known;
+      return (await this.store.claim(id, token, known)).known;
     } catch (error) {
       if (error instanceof StateConflictError) return null;
       throw error instanceof AliKassaError ? error : new Error('The claim failed.', { cause: error });

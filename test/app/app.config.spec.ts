@@ -30,6 +30,18 @@ describe('ALIKASSA_CONFIRM_NOTIFICATIONS', () => {
   });
 });
 
+describe('ALIKASSA_PROXY', () => {
+  it('is the proxy of all calls to the provider', () => {
+    const { alikassa } = loadConfig({ ...GOOD, ALIKASSA_PROXY: ' http://user:secret@proxy.example:3128 ' });
+    expect(alikassa.proxy).toBe('http://user:secret@proxy.example:3128');
+  });
+
+  it('stops the start under its own name if it is none, without a word of what it holds', () => {
+    const start = (): unknown => loadConfig({ ...GOOD, ALIKASSA_PROXY: 'socks5://user:secret@proxy.example:1080' });
+    expect(start).toThrow(/^ALIKASSA_PROXY: must be http or https, as http:\/\/user:password@host:port$/);
+  });
+});
+
 describe('LOG_FORMAT', () => {
   it('is text unless json is asked for', () => {
     const formats = [undefined, 'text', ' JSON '].map((text) => loadConfig({ ...GOOD, LOG_FORMAT: text }).logFormat);

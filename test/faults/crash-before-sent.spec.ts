@@ -58,9 +58,12 @@ it('3: killed after `sending` was committed, before the socket opens -> unknown,
 });
 
 it.each([
-  ['4: killed when TCP is connected -> unknown, then the true state', Buffer.alloc(0)],
+  ['4: killed when TCP is connected -> not claimed yet, sent once after restart', Buffer.alloc(0)],
   // The head of a server's handshake record, and nothing of what it announces.
-  ['5: killed in the TLS handshake -> unknown, then the true state', Buffer.from('160303007a0200007603', 'hex')],
+  [
+    '5: killed in the TLS handshake -> not claimed yet, sent once after restart',
+    Buffer.from('160303007a0200007603', 'hex'),
+  ],
 ])('%s', async (_name, firstBytes) => {
   const sockets = new Set<net.Socket>();
   let isReached = false;
@@ -73,9 +76,14 @@ it.each([
   await payout.start({ baseUrl: `https://127.0.0.1:${(server.address() as AddressInfo).port}` });
   await payout.create();
   await until(() => isReached);
-  expect((await payout.row()).status).toBe('sending');
+  expect((await payout.row()).status).toBe('queued');
   await payout.kill();
   for (const socket of sockets) socket.destroy();
   await new Promise((resolve) => server.close(resolve));
-  await payout.expectHeldForAPerson();
+  await payout.start();
+  await payout.untilStatus('paid');
+  expect([payout.accepted, await payout.history()]).toEqual([
+    1,
+    ['created: queued', 'claimed: sending', 'submission: wait', expect.stringMatching(/: paid$/) as string],
+  ]);
 });

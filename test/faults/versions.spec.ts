@@ -1,6 +1,7 @@
 import pg from 'pg';
+import type { Evidence } from '../../src/payouts/payout.evidence.js';
 import { OLD_FLOWS, OldVersion } from '../helpers/old.statements.js';
-import { accepted, startStore, withdrawal, type TestStore } from '../helpers/store.js';
+import { accepted, NONE, startStore, TOKEN, withdrawal, type TestStore } from '../helpers/store.js';
 import { unprotected } from '../helpers/unprotected.js';
 
 /** Steps whose statements return no row, or find nothing to do. */
@@ -63,7 +64,7 @@ it("134: the old version's statements on the new tables, and the new ones beside
   // An old process accepts, a new one sends, an old one is notified.
   const first = old('paid by a notification').known('{payout provider}', '7');
   await first.does('created');
-  await test.store.claim(first.id);
+  await test.store.claim(first.id, TOKEN);
   await test.store.settle(first.id, accepted);
   expect(await first.does('notification paid')).toMatchObject([{ status: 'paid' }]);
 
@@ -77,18 +78,20 @@ it("134: the old version's statements on the new tables, and the new ones beside
   // Both want it: who comes second changes nothing.
   const third = (await taken('paid by a notification')).known('{payout provider}', '9');
   await third.does('claimed');
-  await expect(test.store.claim(third.id)).rejects.toThrow('sending');
-  await expect(test.store.settle(third.id, withdrawal)).rejects.toThrow('sending');
+  await expect(test.store.claim(third.id, NONE)).rejects.toThrow('sending');
+  const { revision } = (await test.store.read(third.id)).payout;
+  const late = { ...withdrawal, revision } as Evidence;
+  await expect(test.store.settle(third.id, late)).rejects.toThrow('sending');
   await test.store.settle(third.id, await test.paid(third.id, { id: '9' }));
   expect(await third.does('submission ok', true)).toEqual([]);
   expect(await status(third.id)).toBe('paid');
 
   // The old one's sweep finds the new one's attempt, and a person ends what it made of that.
   const fourth = await taken('lease lost, sent again by a person');
-  await test.store.claim(fourth.id);
+  await test.store.claim(fourth.id, TOKEN);
   expect(await fourth.does('lease_expired')).toMatchObject([{ status: 'unknown', possiblySent: true }]);
   expect(await fourth.does('person resubmit')).not.toHaveLength(0);
-  await test.store.claim(fourth.id);
+  await test.store.claim(fourth.id, TOKEN);
   expect(await history(fourth.id)).toEqual([
     'created:->queued',
     'claimed:queued->sending',

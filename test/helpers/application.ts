@@ -59,6 +59,7 @@ export interface TestSetup {
   /** The host's own, e.g. with handlers. */
   providers?: Provider[];
   controllers?: Type[];
+  imports?: Type[];
   /** Another application's, to run beside it on the same database; whoever made them stops them. */
   surroundings?: TestSurroundings;
   /** With other surroundings: where to listen; default a free port. Their own is where the notifications go. */
@@ -135,6 +136,7 @@ export async function startApplication(setup: TestSetup = {}): Promise<TestAppli
         ...setup.dataSource,
       }),
       AliKassaModule.forRoot({ ...options, guards: [NamedUserGuard] }),
+      ...(setup.imports ?? []),
     ],
     providers: setup.providers ?? [],
     controllers: setup.controllers ?? [],

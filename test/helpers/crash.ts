@@ -23,18 +23,19 @@ export class CrashedPayout {
     private readonly proxy: DatabaseProxy,
   ) {}
 
-  static async prepare(): Promise<CrashedPayout> {
-    const surroundings = await prepare({ options: { timeoutMs: 3_000, leaseMs: 3_500, rejectAfterMs: 300 } });
+  static async prepare(changes: Partial<AliKassaOptions> = {}): Promise<CrashedPayout> {
+    const options = { timeoutMs: 3_000, leaseMs: 3_500, rejectAfterMs: 300, ...changes };
+    const surroundings = await prepare({ options });
     return new CrashedPayout(surroundings, await DatabaseProxy.start(surroundings.database.url));
   }
 
-  /** Starts a process. @param changes of the options, e.g. another address of the provider. */
-  async start(changes: Partial<AliKassaOptions> = {}): Promise<void> {
+  /** Starts a process. @param changes of the options, e.g. another address of the provider. @param env its variables. */
+  async start(changes: Partial<AliKassaOptions> = {}, env?: Record<string, string>): Promise<void> {
     const { port: first } = this.surroundings;
     const options = { ...this.surroundings.options, ...changes };
     // The process before it may still be there, stopped.
     const port = this.isDetached ? await freePort() : first;
-    this.process = await startHostProcess({ databaseUrl: this.proxy.url, port, options });
+    this.process = await startHostProcess({ databaseUrl: this.proxy.url, port, options, env });
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
@@ -92,8 +93,13 @@ export class CrashedPayout {
 
   /** A person says that the provider never got it. */
   async resubmit(): Promise<void> {
+    await this.resolve('resubmit');
+  }
+
+  /** A person decides. */
+  async resolve(outcome: string): Promise<void> {
     const { id } = await this.row();
-    const body = JSON.stringify({ outcome: 'resubmit', reason: 'support: never arrived' });
+    const body = JSON.stringify({ outcome, reason: 'support: never arrived' });
     const url = `${this.process?.url}/alikassa/payouts/${id}`;
     const seen = (await fetch(url)).headers.get('etag') ?? '';
     const headers = { 'content-type': 'application/json', 'if-match': seen };

@@ -1,5 +1,4 @@
 import https from 'node:https';
-import { HttpService } from '@nestjs/axios';
 import axios from 'axios';
 import { AliKassaClient } from '../../dist/src/provider/provider.client.js';
 import { SignatureProvider } from '../../dist/src/provider/signature.provider.js';
@@ -22,7 +21,7 @@ const control = await new Promise((resolve) => {
     .on('error', ({ code }) => resolve({ code }));
 });
 const options = { baseUrl, ca, timeoutMs: 5_000, rejectUnauthorized: false };
-const client = new AliKassaClient(new HttpService(axios), new SignatureProvider(keys), options);
+const client = new AliKassaClient(new SignatureProvider(keys), options);
 const { kind, reason } = await client.balance('93d5df06-996c-48c3-9847-348d6b580b80');
 console.log(JSON.stringify({ control, outcome: { kind, reason } }));
 process.exit();

@@ -273,6 +273,27 @@ describe('the answer to a status call', () => {
   ])('is %s if a 400 names %s', (kind, field) => {
     const body = JSON.stringify({ message: 'm', errors: { [field]: ['x'] } });
     expect(classifyStatusAnswer(answer(400, body), readStatusAnswer)).toEqual({ kind, reason: 'http_400' });
+    expect(classifyStatusAnswer(answer(404, body), readStatusAnswer)).toEqual({ kind, reason: 'http_404' });
+  });
+
+  it.each([
+    '',
+    '<html>Not Found</html>',
+    '{"message":"no Route matched with those values"}',
+    '{"message":"Not found","errors":{}}',
+    '{"message":"Not found","errors":[]}',
+    '{"errors":{"order_id":["x"]}}',
+    '{"message":"m","errors":{"order_id":"x"}}',
+    '["order_id"]',
+  ])('says nothing as a 404 that any proxy may give: %s', (body) => {
+    expect(classifyStatusAnswer(answer(404, body), readStatusAnswer)).toEqual({ kind: 'unclear', reason: 'http_404' });
+  });
+
+  it('says nothing under any other status, whatever its body', () => {
+    const body = JSON.stringify({ message: 'm', errors: { order_id: ['x'] } });
+    for (const httpStatus of [402, 405, 410, 422, 500]) {
+      expect(classifyStatusAnswer(answer(httpStatus, body), readStatusAnswer).kind).toBe('unclear');
+    }
   });
 
   it.each(['"3e2"', '"1,000.00"', '"abc"', '1e30', 'true', '{}', '" 1"', '"0x10"', '[300]'])(
@@ -285,7 +306,7 @@ describe('the answer to a status call', () => {
   it.each<[number, string]>([
     [401, 'unauthorized'],
     [403, 'unauthorized'],
-    [404, 'not_found'],
+    [404, 'unclear'],
     [429, 'rate_limited'],
     [500, 'unclear'],
   ])('%i is %s', (httpStatus, kind) => {

@@ -7,7 +7,6 @@ import net, { type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { HttpService } from '@nestjs/axios';
 import { AliKassaClient } from '../../src/provider/provider.client.js';
 import { SignatureProvider } from '../../src/provider/signature.provider.js';
 import { shown } from '../helpers/outcome.js';
@@ -22,7 +21,7 @@ const servers: net.Server[] = [];
 const sockets = new Set<Socket>();
 
 const client = (baseUrl: string, timeoutMs = 1_000, ca?: string) =>
-  new AliKassaClient(new HttpService(), signature, { baseUrl, timeoutMs, ca });
+  new AliKassaClient(signature, { baseUrl, timeoutMs, ca });
 
 async function listen(server: net.Server): Promise<number> {
   servers.push(server);
@@ -304,7 +303,8 @@ describe('an answered status call', () => {
   });
 
   it.each([
-    ['404', 404, '', 'not_found'],
+    ['404', 404, '', 'unclear'],
+    ['404 that names order_id', 404, { message: 'm', errors: { order_id: ['x'] } }, 'not_found'],
     ['400 that names order_id', 400, { message: 'm', errors: { order_id: ['x'] } }, 'not_found'],
     ['400 that names id', 400, { message: 'm', errors: { id: ['x'] } }, 'not_found'],
     ['400 that names something else', 400, { message: 'm', errors: { sign: ['x'] } }, 'unclear'],

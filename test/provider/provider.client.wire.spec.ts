@@ -1,9 +1,6 @@
 import http, { type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { readFileSync } from 'node:fs';
-import { HttpService } from '@nestjs/axios';
-import axios, { type AxiosRequestConfig, type AxiosResponse } from 'axios';
-import { throwError, type Observable } from 'rxjs';
 import { UnencodableError } from '../../src/alikassa.errors.js';
 import { AliKassaClient } from '../../src/provider/provider.client.js';
 import { SignatureProvider } from '../../src/provider/signature.provider.js';
@@ -38,72 +35,16 @@ beforeEach(() => {
   answer = '{"payment_status":"wait","id":1}';
 });
 
-const client = (httpService = new HttpService()) =>
-  new AliKassaClient(httpService, signature, { baseUrl, timeoutMs: 1_000 });
+const client = () => new AliKassaClient(signature, { baseUrl, timeoutMs: 1_000 });
 
 it('asks for no compression, since a compressed answer is not read', async () => {
   await client().createPayout(ACCOUNT, REQUEST);
   expect(seen[0]?.headers).toMatchObject({ 'accept-encoding': 'identity', accept: '*/*' });
 });
 
-it('sends the signed bytes also where the host rewrites the bodies of its own requests', async () => {
-  const rewriting = axios.create({ transformRequest: [() => '{"rewritten":true}'] });
-  await client(new HttpService(rewriting)).createPayout(ACCOUNT, REQUEST);
-  expect(JSON.parse(seen[0]?.body ?? '')).toEqual(REQUEST);
-});
-
-it('sends over its own socket also where the host has another adapter: what may have been sent is never called unsent', async () => {
-  isDropping = true;
-  const { adapter } = axios.defaults;
-  axios.defaults.adapter = 'fetch';
-  const outcome = await client(new HttpService(axios.create()))
-    .createPayout(ACCOUNT, REQUEST)
-    .finally(() => (axios.defaults.adapter = adapter));
-  expect(outcome).toMatchObject({ kind: 'unclear', phase: 'connected' });
-});
-
-/** A host's interceptor may throw anything. */
-const throwing = (error: unknown): HttpService => {
-  const http = axios.create();
-  http.interceptors.request.use(() => Promise.reject(error));
-  return new HttpService(http);
-};
-
-it.each<[string, unknown, string]>([
-  ['the code of an error', Object.assign(new Error('4111'), { code: 'EHOST' }), 'EHOST'],
-  ["rather its cause's", new Error('4111', { cause: Object.assign(new Error(), { code: 'ECAUSE' }) }), 'ECAUSE'],
-  ['no code that is text', Object.assign(new Error(), { code: 'CARD 4111111111111111' }), 'network_error'],
-  ['no code that ends in text', Object.assign(new Error(), { code: 'a card ECARD' }), 'network_error'],
-  ['no code that is a number', Object.assign(new Error(), { code: '4111111111111111' }), 'network_error'],
-  ['nothing of an error without a code', new Error('4111'), 'network_error'],
-  ['nothing of what is no error', { code: 'EHOST' }, 'network_error'],
-])('lets out %s', async (_, error, reason) => {
-  const outcome = await client(throwing(error)).createPayout(ACCOUNT, REQUEST);
-  expect(outcome).toMatchObject({ kind: 'never_sent', reason, phase: 'none' });
-  expect(shown(outcome)).not.toContain('4111');
-});
-
 it('reads no answer above 256 KB, be it good otherwise', async () => {
   answer = `{"payment_status":"wait","id":1,"x":"${'y'.repeat(300_000)}"}`;
   expect((await client().createPayout(ACCOUNT, REQUEST)).kind).toBe('unclear');
-});
-
-it('lets nothing leave once it has called a request never sent', async () => {
-  let late = Promise.resolve('');
-  class Belated extends HttpService {
-    override request<T>(config: AxiosRequestConfig): Observable<AxiosResponse<T>> {
-      const agent = config.httpAgent as http.Agent;
-      late = new Promise((resolve) => {
-        setTimeout(() => {
-          const request = http.request(`${baseUrl}/late`, { agent, method: 'POST' }, () => resolve('answered'));
-          request.on('error', () => resolve('failed')).end('late');
-        }, 20);
-      });
-      return throwError(() => new Error('failed before it had a socket'));
-    }
-  }
-  expect((await client(new Belated()).createPayout(ACCOUNT, REQUEST)).kind).toBe('never_sent');
-  expect([await late, seen]).toEqual(['failed', []]);
 });
 
 it.each(['', 'abc', '-1', '1.0', '0x1', '99999999999999999999'])('asks for no status by the id %p', async (id) => {

@@ -1,130 +1,172 @@
 import http from 'node:http';
 import https from 'node:https';
-import type net from 'node:net';
-import type { AddressInfo, LookupFunction } from 'node:net';
-import { trackedTransport, type TrackedTransport } from '../../src/provider/transport.js';
+import net, { type AddressInfo } from 'node:net';
+import { request as ownRequest } from '../../src/provider/provider.http.js';
+import { Transport } from '../../src/provider/transport.js';
 import { certificate } from '../helpers/certificate.js';
+import { until } from '../helpers/until.js';
 
 const servers: net.Server[] = [];
 const sockets = new Set<net.Socket>();
 let connections = 0;
+let requests = 0;
 
 async function listen(server: net.Server): Promise<number> {
   servers.push(server);
   server.on('connection', (socket: net.Socket) => {
     connections += 1;
-    sockets.add(socket);
+    sockets.add(socket.on('error', () => undefined));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return (server.address() as AddressInfo).port;
 }
+const answering: http.RequestListener = (_, response) => void response.end(String((requests += 1)));
+const soon = (): AbortSignal => AbortSignal.timeout(2_000);
 
-/** One request over the transport; what it ended with is `answered` or the error's code. */
-function request(transport: TrackedTransport, port: number, options: http.RequestOptions = {}): Promise<string> {
+async function opened(url: string, ca?: string): Promise<Transport> {
+  const transport = new Transport(url, { ca });
+  await transport.open(soon());
+  return transport;
+}
+
+/** One request over an agent; what it ended with is `answered` or the error's code or text. */
+function send(agents: { httpAgent?: unknown }): Promise<string> {
   return new Promise((resolve) => {
-    const common = { host: '127.0.0.1', port, method: 'POST', ...options };
-    const made =
-      'httpsAgent' in transport.agents
-        ? https.request({ ...common, agent: transport.agents.httpsAgent })
-        : http.request({ ...common, agent: transport.agents.httpAgent });
-    made.on('response', (response) => response.resume().on('end', () => resolve('answered')));
+    const agent = agents.httpAgent as http.Agent & { protocol: string };
+    const made = ownRequest(
+      { host: 'provider.example', method: 'POST', protocol: agent.protocol, agent },
+      (response) => {
+        response.resume().on('end', () => resolve('answered'));
+      },
+    );
     made.on('error', (error) => resolve('code' in error ? String(error.code) : error.message));
     made.end('body');
   });
 }
 
-beforeEach(() => (connections = 0));
+beforeEach(() => {
+  connections = 0;
+  requests = 0;
+});
 afterAll(async () => {
   for (const socket of sockets) socket.destroy();
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
 });
 
-describe('plain http', () => {
-  it('may have been sent as soon as the socket is connected', async () => {
-    const port = await listen(http.createServer((_, response) => response.end()));
-    const transport = trackedTransport('http://127.0.0.1');
-    expect([transport.phase(), transport.isProvenUnsent()]).toEqual(['none', true]);
-    expect(await request(transport, port)).toBe('answered');
-    expect([transport.phase(), transport.isProvenUnsent()]).toEqual(['connected', false]);
-  });
-
-  it('counts the socket that connected where the first address of a name is dead', async () => {
-    const port = await listen(http.createServer((_, response) => response.end()));
-    const lookup: LookupFunction = (_name, _options, done) =>
-      done(null, [
-        { address: '127.0.0.2', family: 4 },
-        { address: '127.0.0.1', family: 4 },
-      ]);
-    const transport = trackedTransport('http://two.example');
-    expect(await request(transport, port, { host: 'two.example', lookup })).toBe('answered');
-    expect(transport.isProvenUnsent()).toBe(false);
-  });
-});
-
-describe('https', () => {
+describe.each(['http', 'https'])('%s', (scheme) => {
   const tls = certificate();
-
-  it('is proven unsent until the handshake is done, and not from then on', async () => {
-    const port = await listen(https.createServer(tls, (_, response) => response.end()));
-    const distrusted = trackedTransport('https://127.0.0.1');
-    expect(await request(distrusted, port)).toBe('DEPTH_ZERO_SELF_SIGNED_CERT');
-    expect([distrusted.phase(), distrusted.isProvenUnsent()]).toEqual(['connected', true]);
-    const trusted = trackedTransport('https://127.0.0.1', { ca: tls.cert });
-    expect(await request(trusted, port)).toBe('answered');
-    expect([trusted.phase(), trusted.isProvenUnsent()]).toEqual(['secured', false]);
+  const last = scheme === 'http' ? 'connected' : 'secured';
+  let server: net.Server;
+  let url = '';
+  beforeEach(async () => {
+    server = scheme === 'http' ? http.createServer(answering) : https.createServer(tls, answering);
+    url = `${scheme}://127.0.0.1:${await listen(server)}`;
   });
 
-  it('leaves no socket behind: it is closed after the answer', async () => {
-    const asked: unknown[] = [];
-    const answer: http.RequestListener = ({ headers }, response) => {
-      asked.push(headers.connection);
-      response.end();
-    };
-    const ports = [await listen(http.createServer(answer)), await listen(https.createServer(tls, answer))];
-    await request(trackedTransport('http://127.0.0.1'), ports[0]!);
-    await request(trackedTransport('https://127.0.0.1', { ca: tls.cert }), ports[1]!);
-    expect(asked).toEqual(['close', 'close']);
+  it('is proven unsent until the first byte, and not from then on', async () => {
+    const transport = new Transport(url, { ca: tls.cert });
+    expect([transport.phase, transport.isProvenUnsent]).toEqual(['none', true]);
+    await transport.open(soon());
+    expect([transport.phase, transport.isProvenUnsent]).toEqual([last, true]);
+    expect(await send(transport.give(() => false))).toBe('answered');
+    expect([transport.isProvenUnsent, transport.hasWritten, connections, requests]).toEqual([false, true, 1, 1]);
   });
 
-  it('never speaks a TLS older than 1.2, whatever the process allows', () => {
-    const { agents } = trackedTransport('https://127.0.0.1');
-    expect('httpsAgent' in agents && agents.httpsAgent.options.minVersion).toBe('TLSv1.2');
+  it('gives its one connection once', async () => {
+    const transport = await opened(url, tls.cert);
+    const agents = transport.give(() => false);
+    const both = await Promise.all([send(agents), send(agents)]);
+    expect(both.sort()).toEqual(['Not sent: its one connection was given already.', 'answered']);
+    expect(await send(agents)).toMatch(/^Not sent/);
+    expect([connections, requests]).toEqual([1, 1]);
+  });
+
+  it('may have been sent where the request was given away and never asked for our connection', async () => {
+    const transport = await opened(url, tls.cert);
+    transport.give(() => false);
+    transport.close();
+    expect(transport.isProvenUnsent).toBe(false);
+  });
+
+  it('is proven unsent where it was closed before the request had its turn', async () => {
+    const transport = await opened(url, tls.cert);
+    const sent = send(transport.give(() => false));
+    transport.close();
+    expect(await sent).not.toBe('answered');
+    expect([transport.isProvenUnsent, requests]).toEqual([true, 0]);
+  });
+
+  it('opens no connection any more once it is closed', async () => {
+    const transport = await opened(url, tls.cert);
+    const agents = transport.give(() => false);
+    transport.close();
+    expect(await send(agents)).toMatch(/^Not sent/);
+    expect([connections, requests]).toEqual([1, 0]);
+  });
+
+  it.each(['end', 'resetAndDestroy'] as const)(
+    'is proven unsent where the peer closes it meanwhile (%s)',
+    async (how) => {
+      const served = new Promise<net.Socket>((resolve) =>
+        server.once(scheme === 'http' ? 'connection' : 'secureConnection', resolve),
+      );
+      const transport = await opened(url, tls.cert);
+      const socket = await served;
+      const inner = (transport as unknown as { socket: net.Socket }).socket;
+      if (how === 'end') socket.end();
+      else [...sockets].at(-1)?.resetAndDestroy();
+      await until(() => inner.destroyed);
+      expect(await send(transport.give(() => false))).toMatch(/^Not sent/);
+      expect([transport.refusal, transport.isProvenUnsent, requests]).toEqual(['closed_by_peer', true, 0]);
+    },
+  );
+
+  it('says with the request that the connection is used once', async () => {
+    let asked: unknown;
+    server.once('request', ({ headers }: http.IncomingMessage) => (asked = headers.connection));
+    const transport = await opened(url, tls.cert);
+    await send(transport.give(() => false));
+    expect(asked).toBe('close');
   });
 });
 
-describe('a closed transport', () => {
-  it.each(['http', 'https'])('opens no %s connection any more, however late it is asked to', async (scheme) => {
-    const port = await listen(http.createServer((_, response) => response.end()));
-    const transport = trackedTransport(`${scheme}://127.0.0.1`);
+it('takes what was said without a question for the end of the connection', async () => {
+  const port = await listen(net.createServer((socket) => socket.write('HTTP/1.1 200 OK\r\n\r\n')));
+  const transport = await opened(`http://127.0.0.1:${port}`);
+  const inner = (transport as unknown as { socket: net.Socket }).socket;
+  await until(() => inner.destroyed);
+  expect(await send(transport.give(() => false))).toMatch(/^Not sent/);
+  expect(transport.isProvenUnsent).toBe(true);
+});
+
+it('counts the address that connected where the first one of a name is dead', async () => {
+  const port = await listen(http.createServer(answering));
+  // Its first address is ::1, where nobody listens.
+  const transport = await opened(`http://localhost:${port}`);
+  expect(await send(transport.give(() => false))).toBe('answered');
+  expect(transport.isProvenUnsent).toBe(false);
+});
+
+describe('a handshake that fails', () => {
+  it.each<[string, (socket: net.Socket) => void, string]>([
+    ['stalls', () => undefined, 'TimeoutError'],
+    ['is reset', (socket) => socket.resetAndDestroy(), 'ECONNRESET'],
+    ['is ended', (socket) => socket.end(), 'ECONNRESET'],
+    ['is answered with garbage', (socket) => socket.write('no TLS at all\r\n'), 'ERR_SSL_WRONG_VERSION_NUMBER'],
+  ])('since it %s, is proven unsent', async (_, react, code) => {
+    const port = await listen(net.createServer((socket) => socket.once('data', () => react(socket))));
+    const transport = new Transport(`https://127.0.0.1:${port}`);
+    const failed = (await transport.open(AbortSignal.timeout(300)).catch((error: unknown) => error)) as Error;
+    expect('code' in failed && typeof failed.code === 'string' ? failed.code : failed.name).toBe(code);
     transport.close();
-    expect(await request(transport, port)).toBe('ECONNRESET');
-    // Long enough for a connection to the loopback to be made, were one under way.
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect([connections, transport.isProvenUnsent()]).toEqual([0, true]);
+    expect([transport.phase, transport.isProvenUnsent]).toEqual(['connected', true]);
   });
 
-  it('stays proven unsent, whatever its socket still says', async () => {
-    const port = await listen(http.createServer((_, response) => response.end()));
-    const transport = trackedTransport('http://127.0.0.1');
-    const { agents } = transport;
-    const socket = 'httpAgent' in agents && agents.httpAgent.createConnection({ host: '127.0.0.1', port });
-    if (!socket) throw new Error('the agent made no socket');
+  it('since the certificate is not trusted, is proven unsent', async () => {
+    const port = await listen(https.createServer(certificate(), answering));
+    const transport = new Transport(`https://127.0.0.1:${port}`);
+    await expect(transport.open(soon())).rejects.toThrow('self-signed certificate');
+    expect([transport.phase, transport.isProvenUnsent, requests]).toEqual(['connected', true, 0]);
     transport.close();
-    socket.emit('connect');
-    expect([transport.phase(), transport.isProvenUnsent()]).toEqual(['none', true]);
-  });
-
-  it('ends the connection that is being made, so that nothing is sent after the verdict', async () => {
-    let requests = 0;
-    const port = await listen(http.createServer((_, response) => response.end(String((requests += 1)))));
-    const transport = trackedTransport('http://127.0.0.1');
-    const ended = request(transport, port);
-    // A turn later the request has its socket, which is connecting.
-    await new Promise((resolve) => process.nextTick(resolve));
-    transport.close();
-    expect(transport.isProvenUnsent()).toBe(true);
-    expect(await ended).not.toBe('answered');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect([requests, transport.isProvenUnsent()]).toEqual([0, true]);
   });
 });

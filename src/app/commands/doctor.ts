@@ -1,5 +1,4 @@
 import { createPublicKey } from 'node:crypto';
-import { HttpService } from '@nestjs/axios';
 import { ConfigurationError } from '../../alikassa.errors.js';
 import { resolveOptions, type ResolvedOptions } from '../../alikassa.options.js';
 import { loadPrivateKey, loadPublicKey } from '../../provider/key.loader.js';
@@ -18,7 +17,7 @@ const MENDS: Readonly<Record<Exclude<ProviderOutcome<BalanceAnswer>['kind'], 'ok
   unauthorized:
     "it refused account or signature; check ALIKASSA_ACCOUNTS, that the private key is this merchant's, and ALIKASSA_SIGNATURE_DIGEST",
   rate_limited: 'it asks to slow down; run doctor again in a minute',
-  never_sent: 'it cannot be reached; check ALIKASSA_BASE_URL, name look-up, firewall and certificate',
+  never_sent: 'it cannot be reached; check ALIKASSA_BASE_URL, ALIKASSA_PROXY, name look-up, firewall and certificate',
   unclear: 'its answer was not usable; run doctor again, then ask its support',
 };
 
@@ -63,7 +62,7 @@ async function examineProvider(
   signature: SignatureProvider | undefined,
   options: ResolvedOptions,
 ): Promise<void> {
-  const client = signature && new AliKassaClient(new HttpService(), signature, options);
+  const client = signature && new AliKassaClient(signature, options);
   for (const { uuid, currency } of options.accounts) {
     const name = `provider ${currency}`;
     if (!client) {

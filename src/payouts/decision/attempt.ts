@@ -1,5 +1,5 @@
 import { StateConflictError } from '../../alikassa.errors.js';
-import type { CreatePayoutAnswer, ProviderOutcome } from '../../provider/provider.types.js';
+import type { CreatePayoutAnswer, NeverSent, ProviderOutcome } from '../../provider/provider.types.js';
 import type { PauseChange } from '../account.pause.js';
 import { holding, unanswered, withAlarms } from '../attention.js';
 import type { Payout } from '../payout.entity.js';
@@ -36,6 +36,22 @@ export function claim(payout: Payout, token: string, policy: DecisionPolicy, now
     },
     next: null,
     event: { type: 'claimed', detail: {} },
+  };
+}
+
+/**
+ * No connection could be opened, so nothing was claimed: as after an attempt that is proven never sent, but there was none.
+ * A payout that an earlier attempt may have sent is asked about rather than tried on and on.
+ */
+export function unopened(payout: Payout, outcome: NeverSent, policy: DecisionPolicy): Decision | null {
+  if (!isSendable(payout)) return null;
+  if (!payout.possiblySent)
+    return backToQueue({ unsentCount: payout.unsentCount, attention: [] }, traceOf(outcome), policy);
+  return {
+    to: 'unknown',
+    set: { checkCount: 0, refusedAt: null, attention: [] },
+    next: nextCheck(0, policy),
+    event: { type: 'submission', detail: traceOf(outcome) },
   };
 }
 
@@ -150,7 +166,11 @@ export function leaseExpired(payout: Payout, now: Date): Decision | null {
 }
 
 /** Proven never sent: tried again later, until that was as often as configured. */
-function backToQueue(payout: Payout, detail: Record<string, unknown>, policy: DecisionPolicy): Decision {
+function backToQueue(
+  payout: Pick<Payout, 'attention' | 'unsentCount'>,
+  detail: Record<string, unknown>,
+  policy: DecisionPolicy,
+): Decision {
   const unsentCount = payout.unsentCount + 1;
   const isUsedUp = unsentCount >= policy.maxUnsentAttempts;
   const attention = isUsedUp ? withAlarms(payout.attention, 'retries_used_up') : payout.attention;
