@@ -22,15 +22,15 @@ export type SignatureDigest = 'sha1' | 'sha256';
 export interface WorkerOptions {
   /** `false`: this process only accepts payouts; another one sends them. Default true. */
   enabled?: boolean | undefined;
-  /** Jobs run at once by this process. Default 10. */
+  /** Jobs run at once by this process, 1000 at most. Default 10. */
   concurrency?: number | undefined;
   /** Postgres schema that graphile-worker keeps its jobs in. Default `alikassa_worker`. */
   schema?: string | undefined;
-  /** Milliseconds between two sweeps. Default 5000. */
+  /** Milliseconds between two sweeps, from 50 to 2147483647. Default 5000. */
   sweepIntervalMs?: number | undefined;
 }
 
-/** What the host tells the module. Times are milliseconds. */
+/** What the host tells the module. Times are milliseconds, ten years at most. */
 export interface AliKassaOptions {
   /** The accounts that may pay out; at least one, each uuid once. */
   accounts: AliKassaAccount[];
@@ -66,9 +66,15 @@ export interface AliKassaOptions {
    * for notifications alone, in wrong hands, makes no payout paid. Default false.
    */
   confirmNotifications?: boolean | undefined;
-  /** Total time for one call to the provider. Default 30000. */
+  /**
+   * Total time for one call to the provider; a submission's counts from its first byte. Opening a connection takes as long,
+   * and 10 seconds at most. At most 2147483647. Default 30000.
+   */
   timeoutMs?: number | undefined;
-  /** How long a sending attempt may hold its payout; longer than `timeoutMs`. Default `timeoutMs` + 30000. */
+  /**
+   * How long a sending attempt may hold its payout; at least `timeoutMs` + 500. What is left beside `timeoutMs` is the time
+   * from the claim to the first byte: later than that nothing is sent. Default `timeoutMs` + 30000.
+   */
   leaseMs?: number | undefined;
   /** Pauses between status calls; the last one repeats. Default 10s, 30s, 1m, 5m, 15m, 1h. */
   checkSchedule?: number[] | undefined;
@@ -122,6 +128,16 @@ export const DEFAULT_FOLLOW_UP_SCHEDULE: readonly number[] = [
   3_600_000, 21_600_000, 86_400_000, 172_800_000, 345_600_000,
 ];
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+/** What a timer of Node's can count; a longer one would fire at once. */
+const MAX_TIMER_MS = 2_147_483_647;
+/** Ten years: sixteen times as much is still a date, here and in Postgres. */
+const MAX_DURATION_MS = 315_360_000_000;
+/** More is "without end". */
+const MAX_COUNT = 1_000_000_000;
+/** More connections than a Postgres takes from one process. */
+const MAX_CONCURRENCY = 1_000;
+/** What a lease has beside the call: for claim and result, on a busy machine too. */
+const MIN_SPARE_MS = 500;
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /**
@@ -130,19 +146,14 @@ const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
  * @throws ConfigurationError one clear sentence about the first fault.
  */
 export function resolveOptions(options: AliKassaOptions, instance = DEFAULT_INSTANCE): ResolvedOptions {
-  const timeoutMs = positive('timeoutMs', options.timeoutMs ?? 30_000);
-  const leaseMs = positive('leaseMs', options.leaseMs ?? timeoutMs + 30_000);
-  if (leaseMs <= timeoutMs) {
+  const timeoutMs = whole('timeoutMs', options.timeoutMs ?? 30_000, MAX_TIMER_MS);
+  const leaseMs = whole('leaseMs', options.leaseMs ?? timeoutMs + 30_000);
+  if (leaseMs < timeoutMs + MIN_SPARE_MS) {
     throw new ConfigurationError(
       'leaseMs',
-      `must be longer than timeoutMs (${timeoutMs}), or a call could outlive its lease`,
+      `must be at least ${MIN_SPARE_MS} ms longer than timeoutMs (${timeoutMs}): claim, call and answer have to fit into it`,
     );
   }
-  const checkSchedule = options.checkSchedule ?? [...DEFAULT_CHECK_SCHEDULE];
-  if (checkSchedule.length === 0) throw new ConfigurationError('checkSchedule', 'must name at least one pause');
-  checkSchedule.forEach((pause) => positive('checkSchedule', pause));
-  const followUpSchedule = options.followUpSchedule ?? [...DEFAULT_FOLLOW_UP_SCHEDULE];
-  followUpSchedule.forEach((pause) => positive('followUpSchedule', pause));
   return {
     ...options,
     instance: checkedInstance(instance),
@@ -157,20 +168,24 @@ export function resolveOptions(options: AliKassaOptions, instance = DEFAULT_INST
     confirmNotifications: checkedFlag('confirmNotifications', options.confirmNotifications),
     timeoutMs,
     leaseMs,
-    checkSchedule,
-    followUpSchedule,
-    attentionAfterMs: positive('attentionAfterMs', options.attentionAfterMs ?? 86_400_000),
-    rejectAfterNotFound: positive('rejectAfterNotFound', options.rejectAfterNotFound ?? 2),
-    rejectAfterMs: positive('rejectAfterMs', options.rejectAfterMs ?? 120_000),
+    checkSchedule: checkedSchedule('checkSchedule', options.checkSchedule ?? [...DEFAULT_CHECK_SCHEDULE], 1),
+    followUpSchedule: checkedSchedule(
+      'followUpSchedule',
+      options.followUpSchedule ?? [...DEFAULT_FOLLOW_UP_SCHEDULE],
+      0,
+    ),
+    attentionAfterMs: whole('attentionAfterMs', options.attentionAfterMs ?? 86_400_000),
+    rejectAfterNotFound: whole('rejectAfterNotFound', options.rejectAfterNotFound ?? 2, MAX_COUNT),
+    rejectAfterMs: whole('rejectAfterMs', options.rejectAfterMs ?? 120_000),
     onNotFound: checkedOnNotFound(options.onNotFound),
-    maxUnsentAttempts: positive('maxUnsentAttempts', options.maxUnsentAttempts ?? 400),
-    maxResubmissions: positive('maxResubmissions', options.maxResubmissions ?? 5),
-    pauseMs: positive('pauseMs', options.pauseMs ?? 60_000),
+    maxUnsentAttempts: whole('maxUnsentAttempts', options.maxUnsentAttempts ?? 400, MAX_COUNT),
+    maxResubmissions: whole('maxResubmissions', options.maxResubmissions ?? 5, MAX_COUNT),
+    pauseMs: whole('pauseMs', options.pauseMs ?? 60_000),
     worker: {
-      enabled: options.worker?.enabled ?? true,
-      concurrency: positive('worker.concurrency', options.worker?.concurrency ?? 10),
+      enabled: checkedFlag('worker.enabled', options.worker?.enabled, true),
+      concurrency: whole('worker.concurrency', options.worker?.concurrency ?? 10, MAX_CONCURRENCY),
       schema: checkedSchema(options.worker?.schema ?? 'alikassa_worker'),
-      sweepIntervalMs: positive('worker.sweepIntervalMs', options.worker?.sweepIntervalMs ?? 5_000),
+      sweepIntervalMs: whole('worker.sweepIntervalMs', options.worker?.sweepIntervalMs ?? 5_000, MAX_TIMER_MS, 50),
     },
   };
 }
@@ -182,24 +197,35 @@ function checkedInstance(name: string): string {
 }
 
 /** Anything but a boolean could mean its opposite: the text "false" is true. */
-function checkedFlag(setting: string, value: boolean | undefined): boolean {
-  if (value === undefined || typeof value === 'boolean') return value ?? false;
+function checkedFlag(setting: string, value: boolean | undefined, otherwise = false): boolean {
+  if (value === undefined || typeof value === 'boolean') return value ?? otherwise;
   throw new ConfigurationError(setting, 'must be true or false');
 }
 
-function positive(setting: string, value: number): number {
-  if (!Number.isSafeInteger(value) || value <= 0) {
-    throw new ConfigurationError(setting, 'must be a whole number above 0');
+function whole(setting: string, value: number, max = MAX_DURATION_MS, min = 1): number {
+  if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
+  throw new ConfigurationError(setting, `must be a whole number from ${min} to ${max}`);
+}
+
+function checkedSchedule(setting: string, schedule: number[], least: number): number[] {
+  if (!Array.isArray(schedule) || schedule.length < least) {
+    throw new ConfigurationError(
+      setting,
+      least > 0 ? 'must be a list with at least one pause' : 'must be a list of pauses',
+    );
   }
-  return value;
+  return schedule.map((pause) => whole(setting, pause));
 }
 
 function checkedAccounts(accounts: AliKassaAccount[] | undefined): AliKassaAccount[] {
-  if (!accounts || accounts.length === 0) throw new ConfigurationError('accounts', 'must name at least one account');
+  if (!Array.isArray(accounts) || accounts.length === 0) {
+    throw new ConfigurationError('accounts', 'must be a list with at least one account');
+  }
   const seen = new Set<string>();
-  return accounts.map(({ uuid, currency }) => {
-    if (!UUID.test(uuid ?? '')) throw new ConfigurationError('accounts', `"${uuid}" is not a uuid`);
-    if (!/^[A-Z]{3}$/.test(currency ?? '')) {
+  return accounts.map((account: Partial<AliKassaAccount> | null) => {
+    const { uuid = '', currency = '' } = account ?? {};
+    if (!UUID.test(uuid)) throw new ConfigurationError('accounts', `"${uuid}" is not a uuid`);
+    if (!/^[A-Z]{3}$/.test(currency)) {
       throw new ConfigurationError('accounts', `account ${uuid} needs a currency of three capital letters, e.g. RUB`);
     }
     const key = uuid.toLowerCase();
@@ -285,7 +311,7 @@ function checkedNotificationUrl(value: string | undefined): string | undefined {
 }
 
 function parsedUrl(setting: string, value: string): URL {
-  if (!URL.canParse(value)) throw new ConfigurationError(setting, 'is not a URL');
+  if (typeof value !== 'string' || !URL.canParse(value)) throw new ConfigurationError(setting, 'is not a URL');
   return new URL(value);
 }
 
@@ -303,7 +329,8 @@ function checkedKeys(keys: EncryptionKey[] | undefined): EncryptionKey[] {
     }
     if (seen.has(id)) throw new ConfigurationError('encryptionKeys', `key id "${id}" is given twice`);
     seen.add(id);
-    const bytes = typeof key === 'string' ? Buffer.from(key, 'base64') : Buffer.from(key ?? []);
+    const given = typeof key === 'string' ? Buffer.from(key, 'base64') : key;
+    const bytes = given instanceof Uint8Array ? Buffer.from(given) : Buffer.alloc(0);
     if (bytes.length !== 32) {
       throw new ConfigurationError(
         'encryptionKeys',
@@ -321,8 +348,8 @@ function checkedRetention(days: number | undefined): number | undefined {
 }
 
 function checkedSchema(schema: string): string {
-  if (!/^[a-z_][a-z0-9_]{0,62}$/.test(schema)) {
-    throw new ConfigurationError('worker.schema', 'must be a plain lower-case Postgres identifier');
+  if (!/^(?!pg_)[a-z_][a-z0-9_]{0,62}$/.test(schema)) {
+    throw new ConfigurationError('worker.schema', 'must be a plain lower-case Postgres identifier, not one of pg_');
   }
   return schema;
 }

@@ -73,7 +73,7 @@ export function standingPauseSql(alias: string): {
 } {
   return {
     columns: `${alias}.reason AS pause_reason,
-      ceil(extract(epoch FROM ${alias}.paused_until - clock_timestamp()) * 1000)::int AS pause_ms`,
+      ceil(extract(epoch FROM ${alias}.paused_until - clock_timestamp()) * 1000)::float8 AS pause_ms`,
     read: ({ pause_reason: reason, pause_ms: remainingMs }) =>
       reason === null ? null : { reason: reason as PauseReason, remainingMs: remainingMs as number },
   };

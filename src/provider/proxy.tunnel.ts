@@ -40,7 +40,7 @@ export async function openTunnel(proxy: string, to: Tunnelled, options: TunnelOp
 async function tunnel(proxy: URL, to: Tunnelled, { ca, signal, keep }: TunnelOptions): Promise<net.Socket> {
   const isTls = proxy.protocol === 'https:';
   const host = bare(proxy.hostname);
-  const port = Number(proxy.port) || (isTls ? 443 : 80);
+  const port = Number(proxy.port || (isTls ? 443 : 80));
   const servername = net.isIP(host) ? undefined : host;
   const socket = keep(
     isTls

@@ -45,7 +45,7 @@ export class Transport {
   ) {
     const { protocol, hostname, port } = new URL(baseUrl);
     const isTls = protocol !== 'http:';
-    this.target = { host: bare(hostname), port: Number(port) || (isTls ? 443 : 80), isTls };
+    this.target = { host: bare(hostname), port: Number(port || (isTls ? 443 : 80)), isTls };
   }
 
   /** How far the socket got. */

@@ -203,17 +203,30 @@ describe('the answer to a status call', () => {
     ['1', true],
     ['"1"', true],
     ['"true"', true],
+    ['"TRUE"', true],
+    ['" Yes "', true],
+    ['"on"', true],
+    ['"t"', true],
+    ['"y"', true],
+    ['1.0', true],
+    ['"1.0"', true],
     ['false', false],
     ['0', false],
     ['"0"', false],
     ['"false"', false],
+    ['"False"', false],
+    ['"no"', false],
+    ['"off"', false],
+    ['"f"', false],
+    ['"n"', false],
+    ['"0.0"', false],
     ['null', undefined],
     ['""', undefined],
   ])('reads is_partial_payment %s', (text, value) => {
     expect(status(`,"is_partial_payment":${text}`)).toMatchObject({ kind: 'ok', value: { is_partial_payment: value } });
   });
 
-  it.each(['"maybe"', '2', '[]'])(
+  it.each(['"maybe"', '2', '[]', '[1]', '["true"]', '{}', '"null"', '-1', '"11"'])(
     'is unclear if is_partial_payment is %s: a part must not pass for the whole',
     (text) => {
       expect(status(`,"is_partial_payment":${text}`)).toMatchObject({ kind: 'unclear', reason: 'partial_unreadable' });
