@@ -138,6 +138,13 @@ describe('a move', () => {
     expect(await asEach(together(assignments('queued'), unknown, 'person', 'unknown'))).toEqual([1, 1, 1]);
   });
 
+  it.each(['possibly_sent = false', 'attempt = attempt - 1'])('takes no attempt back: %s', async (set) => {
+    const id = await row('queued', true);
+    const told = (one: string): string => together(`${one}, revision = revision + 1`, id, 'person', 'queued');
+    expect(await asEach(told("attention = 'overdue'"))).toEqual([1, 1, 1]);
+    expect(await asEach(told(set))).toEqual(ALL_REFUSED);
+  });
+
   it("does not replace the provider's id", async () => {
     const id = await row('wait', true);
     await database.pool.query(change(id, 'provider_id = 7'));
