@@ -122,27 +122,22 @@ export class RefuseWhatNoMachineDoes1764900000000 implements MigrationInterface 
     // Null: written before this migration. A default in the same step would give the owner's name to all of them.
     await queryRunner.query('ALTER TABLE alikassa_payout_events ADD COLUMN written_by text');
     await queryRunner.query('ALTER TABLE alikassa_payout_events ALTER COLUMN written_by SET DEFAULT session_user');
+    // It runs with the writer's rights and search path: names are full, operators too.
     await queryRunner.query(`
       CREATE FUNCTION alikassa_stamp_event() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN
         NEW.created_at := pg_catalog.clock_timestamp();
         NEW.written_by := session_user;
         ${has('key') ? 'NEW.key := pg_catalog.gen_random_uuid();' : ''}
-        RETURN NEW;
-      END $$`);
-    await queryRunner.query(`
-      CREATE FUNCTION alikassa_name_nobody() RETURNS trigger LANGUAGE plpgsql AS $$
-      BEGIN
-        NEW.actor := 'unnamed';
+        IF NEW.type OPERATOR(pg_catalog.=) ANY ('{person,withdrawal}')
+          AND pg_catalog.btrim(coalesce(NEW.actor, '')) OPERATOR(pg_catalog.=) '' THEN
+          NEW.actor := 'unnamed';
+        END IF;
         RETURN NEW;
       END $$`);
     await queryRunner.query(`
       CREATE TRIGGER alikassa_stamp BEFORE INSERT ON alikassa_payout_events FOR EACH ROW
       EXECUTE FUNCTION alikassa_stamp_event()`);
-    await queryRunner.query(`
-      CREATE TRIGGER alikassa_unnamed BEFORE INSERT ON alikassa_payout_events FOR EACH ROW
-      WHEN (NEW.type IN ('person', 'withdrawal') AND btrim(coalesce(NEW.actor, '')) = '')
-      EXECUTE FUNCTION alikassa_name_nobody()`);
     await queryRunner.query(`
       CREATE TRIGGER alikassa_told AFTER INSERT ON alikassa_payout_events REFERENCING NEW TABLE AS added
       FOR EACH STATEMENT EXECUTE FUNCTION alikassa_check_event()`);
@@ -160,7 +155,7 @@ export class RefuseWhatNoMachineDoes1764900000000 implements MigrationInterface 
       WHEN (OLD.possibly_sent AND NOT NEW.possibly_sent OR NEW.attempt < OLD.attempt)
       EXECUTE FUNCTION alikassa_refuse_change('an attempt cannot be taken back; resolve() the payout instead')`);
     // Their triggers go with them.
-    for (const name of ['check_beginning', 'check_change', 'check_event', 'stamp_event', 'name_nobody']) {
+    for (const name of ['check_beginning', 'check_change', 'check_event', 'stamp_event']) {
       await queryRunner.query(`DROP FUNCTION alikassa_${name} CASCADE`);
     }
     await queryRunner.query('ALTER TABLE alikassa_payout_events DROP COLUMN written_by');

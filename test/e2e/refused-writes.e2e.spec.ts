@@ -272,6 +272,15 @@ describe('a new payout', () => {
     expect(await asEach(insert('status, due_at', "'queued', now()"))).toEqual([1, 1, 1]);
   });
 
+  it('moves on in the transaction that has made it, as it does later', async () => {
+    const id = randomUUID();
+    const made = insert('status', "'queued'").replace('gen_random_uuid() AS made', `CAST('${id}' AS uuid) AS made`);
+    const moved = together(assignments('withdrawn'), id, 'withdrawal', 'queued');
+    expect(await attempted(roles.application, made, moved)).toBe(1);
+    expect(await attempted(roles.application, made, change(id, assignments('withdrawn')))).toBe(REFUSED);
+    expect(await attempted(roles.application, made, event(id, 'created', 'queued', 'queued'))).toBe(REFUSED);
+  });
+
   it.each([
     ['status', "'unknown'"],
     ['status, lease_until', "'sending', now()"],
