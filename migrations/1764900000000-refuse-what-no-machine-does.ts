@@ -9,13 +9,14 @@ const SEALED = ['key_id', 'number_fingerprint', 'content_fingerprint', 'recipien
 
 type Rule = [reason: string, wrong: string];
 
-/** The state machine as SQL: what may follow, and which kinds of evidence lead there. */
+/** Statuses that may follow. */
 const MOVES = `CASE before.status
         WHEN 'queued' THEN after.status IN ('sending', 'withdrawn', 'unknown', 'wait', 'paid', 'cancel', 'fail')
         WHEN 'sending' THEN after.status IN ('queued', 'wait', 'unknown', 'paid', 'cancel', 'fail')
         WHEN 'wait' THEN after.status IN ('paid', 'cancel', 'fail')
         WHEN 'unknown' THEN after.status IN ('queued', 'wait', 'paid', 'cancel', 'fail', 'rejected')
         ELSE false END`;
+/** Types of the event that lead there. A later version's type is none of these: it may call a person, or hold the payout. */
 const EVIDENCE = `CASE
           WHEN before.status = after.status OR after.status = 'unknown'
             THEN line.type NOT IN ('created', 'claimed', 'withdrawal')
@@ -106,25 +107,9 @@ const CHANGES: Rule[] = [
 export class RefuseWhatNoMachineDoes1764900000000 implements MigrationInterface {
   readonly name = 'RefuseWhatNoMachineDoes1764900000000';
 
+  /** In the order in which the module's statements lock the tables: neither waits for the other in a circle. */
   async up(queryRunner: QueryRunner): Promise<void> {
-    const has = await extraColumns(queryRunner);
-    // Null: written before this migration. A default in the same step would give the owner's name to all of them.
-    await queryRunner.query('ALTER TABLE alikassa_payout_events ADD COLUMN written_by text');
-    await queryRunner.query('ALTER TABLE alikassa_payout_events ALTER COLUMN written_by SET DEFAULT session_user');
-    await queryRunner.query(`
-      CREATE FUNCTION alikassa_stamp_event() RETURNS trigger LANGUAGE plpgsql AS $$
-      BEGIN
-        NEW.created_at := pg_catalog.clock_timestamp();
-        NEW.written_by := session_user;
-        ${has('key') ? 'NEW.key := pg_catalog.gen_random_uuid();' : ''}
-        RETURN NEW;
-      END $$`);
-    await queryRunner.query(`
-      CREATE FUNCTION alikassa_name_nobody() RETURNS trigger LANGUAGE plpgsql AS $$
-      BEGIN
-        NEW.actor := 'unnamed';
-        RETURN NEW;
-      END $$`);
+    const has = await eventColumns(queryRunner);
     await this.createChecks(queryRunner, has('revision'));
     await queryRunner.query('DROP TRIGGER alikassa_identity ON alikassa_payouts');
     await queryRunner.query('DROP TRIGGER alikassa_sent ON alikassa_payouts');
@@ -134,16 +119,28 @@ export class RefuseWhatNoMachineDoes1764900000000 implements MigrationInterface 
     await queryRunner.query(`
       CREATE TRIGGER alikassa_moved AFTER UPDATE ON alikassa_payouts REFERENCING OLD TABLE AS before NEW TABLE AS after
       FOR EACH STATEMENT EXECUTE FUNCTION alikassa_check_change()`);
+    // Null: written before this migration. A default in the same step would give the owner's name to all of them.
+    await queryRunner.query('ALTER TABLE alikassa_payout_events ADD COLUMN written_by text');
+    await queryRunner.query('ALTER TABLE alikassa_payout_events ALTER COLUMN written_by SET DEFAULT session_user');
+    // It runs with the writer's rights and search path: names are full, operators too.
     await queryRunner.query(`
-      CREATE TRIGGER alikassa_told AFTER INSERT ON alikassa_payout_events REFERENCING NEW TABLE AS added
-      FOR EACH STATEMENT EXECUTE FUNCTION alikassa_check_event()`);
+      CREATE FUNCTION alikassa_stamp_event() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        NEW.created_at := pg_catalog.clock_timestamp();
+        NEW.written_by := session_user;
+        ${has('key') ? 'NEW.key := pg_catalog.gen_random_uuid();' : ''}
+        IF NEW.type OPERATOR(pg_catalog.=) ANY ('{person,withdrawal}')
+          AND pg_catalog.btrim(coalesce(NEW.actor, '')) OPERATOR(pg_catalog.=) '' THEN
+          NEW.actor := 'unnamed';
+        END IF;
+        RETURN NEW;
+      END $$`);
     await queryRunner.query(`
       CREATE TRIGGER alikassa_stamp BEFORE INSERT ON alikassa_payout_events FOR EACH ROW
       EXECUTE FUNCTION alikassa_stamp_event()`);
     await queryRunner.query(`
-      CREATE TRIGGER alikassa_unnamed BEFORE INSERT ON alikassa_payout_events FOR EACH ROW
-      WHEN (NEW.type IN ('person', 'withdrawal') AND btrim(coalesce(NEW.actor, '')) = '')
-      EXECUTE FUNCTION alikassa_name_nobody()`);
+      CREATE TRIGGER alikassa_told AFTER INSERT ON alikassa_payout_events REFERENCING NEW TABLE AS added
+      FOR EACH STATEMENT EXECUTE FUNCTION alikassa_check_event()`);
   }
 
   async down(queryRunner: QueryRunner): Promise<void> {
@@ -158,7 +155,7 @@ export class RefuseWhatNoMachineDoes1764900000000 implements MigrationInterface 
       WHEN (OLD.possibly_sent AND NOT NEW.possibly_sent OR NEW.attempt < OLD.attempt)
       EXECUTE FUNCTION alikassa_refuse_change('an attempt cannot be taken back; resolve() the payout instead')`);
     // Their triggers go with them.
-    for (const name of ['check_beginning', 'check_change', 'check_event', 'stamp_event', 'name_nobody']) {
+    for (const name of ['check_beginning', 'check_change', 'check_event', 'stamp_event']) {
       await queryRunner.query(`DROP FUNCTION alikassa_${name} CASCADE`);
     }
     await queryRunner.query('ALTER TABLE alikassa_payout_events DROP COLUMN written_by');
@@ -191,7 +188,7 @@ export class RefuseWhatNoMachineDoes1764900000000 implements MigrationInterface 
       rows: 'added',
       of: 'payout_id, type',
       rules: [
-        ['the database gives ids', "added.id > pg_sequence_last_value('@sequence')"],
+        ['the database gives ids', 'added.id > pg_sequence_last_value(@sequence)'],
         [
           'an event is written by the statement that changes its payout, and says what that does',
           `NOT ${latest(
@@ -205,8 +202,8 @@ export class RefuseWhatNoMachineDoes1764900000000 implements MigrationInterface 
   }
 }
 
-/** Columns of an earlier migration, which is not there yet everywhere. */
-async function extraColumns(queryRunner: QueryRunner): Promise<(name: string) => boolean> {
+/** Which columns the events have: later ones are checked where they are there. */
+async function eventColumns(queryRunner: QueryRunner): Promise<(name: string) => boolean> {
   const rows = (await queryRunner.query(`
     SELECT attname AS name FROM pg_attribute WHERE attrelid = 'alikassa_payout_events'::regclass AND NOT attisdropped
   `)) as { name: string }[];
@@ -250,6 +247,7 @@ async function createCheck(queryRunner: QueryRunner, name: string, check: Check)
         WHERE oid = 'alikassa_payouts'::regclass)),
       '@events', (SELECT format('%s.%I', relnamespace::regnamespace, relname) FROM pg_class
         WHERE oid = 'alikassa_payout_events'::regclass)),
-      '@sequence', pg_get_serial_sequence('alikassa_payout_events', 'id'));
+      '@sequence', quote_literal(pg_get_serial_sequence('alikassa_payout_events', 'id')));
     END $do$`);
+  await queryRunner.query(`REVOKE EXECUTE ON FUNCTION ${name} FROM PUBLIC`);
 }

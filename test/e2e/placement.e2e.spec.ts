@@ -92,12 +92,17 @@ describe.each(PLACES)('a DataSource with schema %p and entityPrefix %p', (schema
     }
   });
 
-  it('refuses to rewrite what was paid', async () => {
+  it('refuses to rewrite what was paid, and its history', async () => {
     const table = `"${schema ?? 'public'}"."${entityPrefix ?? ''}alikassa_payouts"`;
     await expect(dataSource.query(`UPDATE ${table} SET amount = 1`)).rejects.toThrow('is refused');
     await expect(dataSource.query(`UPDATE ${table} SET status = 'wait', settled_at = NULL`)).rejects.toThrow(
       'is refused',
     );
     await expect(dataSource.query(`DELETE FROM ${table}`)).rejects.toThrow('is refused');
+    const event = `INSERT INTO ${table.replace('payouts', 'payout_events')} (payout_id, type, from_status, to_status, attempt)
+      SELECT id, 'check', status, status, attempt FROM ${table}`;
+    await expect(dataSource.query(event)).rejects.toThrow(
+      'is refused: an event is written by the statement that changes',
+    );
   });
 });

@@ -138,6 +138,13 @@ describe('a move', () => {
     expect(await asEach(together(assignments('queued'), unknown, 'person', 'unknown'))).toEqual([1, 1, 1]);
   });
 
+  it.each(['possibly_sent = false', 'attempt = attempt - 1'])('takes no attempt back: %s', async (set) => {
+    const id = await row('queued', true);
+    const told = (one: string): string => together(`${one}, revision = revision + 1`, id, 'person', 'queued');
+    expect(await asEach(told("attention = 'overdue'"))).toEqual([1, 1, 1]);
+    expect(await asEach(told(set))).toEqual(ALL_REFUSED);
+  });
+
   it("does not replace the provider's id", async () => {
     const id = await row('wait', true);
     await database.pool.query(change(id, 'provider_id = 7'));
@@ -263,6 +270,15 @@ describe('a new payout', () => {
 
   it('begins as the module makes it', async () => {
     expect(await asEach(insert('status, due_at', "'queued', now()"))).toEqual([1, 1, 1]);
+  });
+
+  it('moves on in the transaction that has made it, as it does later', async () => {
+    const id = randomUUID();
+    const made = insert('status', "'queued'").replace('gen_random_uuid() AS made', `CAST('${id}' AS uuid) AS made`);
+    const moved = together(assignments('withdrawn'), id, 'withdrawal', 'queued');
+    expect(await attempted(roles.application, made, moved)).toBe(1);
+    expect(await attempted(roles.application, made, change(id, assignments('withdrawn')))).toBe(REFUSED);
+    expect(await attempted(roles.application, made, event(id, 'created', 'queued', 'queued'))).toBe(REFUSED);
   });
 
   it.each([
