@@ -136,7 +136,7 @@ it('the guide for operating has a row for every alarm, and for no other', () => 
   const guide = readFileSync('docs/operating.md', 'utf8');
   const table = guide.slice(guide.indexOf('## `attention`'), guide.indexOf('## After an outage'));
   const named = [...table.matchAll(/^\| (`[^|]+)\|/gm)].flatMap(([, cell = '']) => [...cell.matchAll(/`(\w+)`/g)]);
-  expect(named.map(([, alarm]) => alarm).sort()).toEqual([...ALARMS].sort());
+  expect(new Set(named.map(([, alarm]) => alarm))).toEqual(new Set(ALARMS));
 });
 
 it('the lines of the guide for operating reach their endpoints, and its SQL runs', async () => {
