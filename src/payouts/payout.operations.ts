@@ -13,6 +13,7 @@ import { questionsFor } from './decision/heard.js';
 import { PayoutEventDto, ResolvePayoutDto } from './payout.dto.js';
 import type { Payout } from './payout.entity.js';
 import type { Asked, Evidence } from './payout.evidence.js';
+import { contradictionIn, factsOf } from './payout.facts.js';
 import type { PayoutStore } from './payout.store.js';
 import { validated } from './payout.validation.js';
 
@@ -98,10 +99,15 @@ export class PayoutOperations {
   private async askedBefore(payout: Payout, outcome: 'resubmit' | 'fail', isUnasked: boolean): Promise<Asked> {
     const outcomes = await this.ask(payout);
     const failures: string[] = [];
+    let isAnothers = false;
     for (const answer of outcomes) {
       if (answer.kind !== 'ok') continue;
       const settled = (await this.store.settle(payout.id, { type: 'check', outcome: answer })).payout;
       const { payment_status: said } = answer.value;
+      if (outcome === 'fail' && isOfAnother(settled, answer.value)) {
+        isAnothers = true;
+        continue;
+      }
       const agrees = outcome === 'fail' && (said === 'fail' || said === 'cancel');
       if (!agrees || settled.settledAt !== null) {
         throw new StateConflictError(
@@ -112,12 +118,22 @@ export class PayoutOperations {
       failures.push(said);
     }
     if (failures.length > 0) return { asked: failures.join(', ') };
+    if (isAnothers) return this.askedOfAnother(payout, isUnasked);
     const silent = outcomes.find(({ kind }) => kind !== 'not_found');
     if (!silent) return { asked: 'not_found' };
     if (isUnasked) return { asked: silent.reason, unasked: true };
     throw new ProviderUnavailableError(
       `The provider could not be asked about payout ${payout.id} (${silent.reason}), so "${outcome}" was not carried out. ` +
         'Repeat it later, or with unasked: true if the provider has told you by another way.',
+    );
+  }
+
+  /** The order_id is another's: what the provider says by it is not about this payout, which only its support can tell of. */
+  private askedOfAnother({ id }: Payout, isUnasked: boolean): Asked {
+    if (isUnasked) return { asked: 'of_another', unasked: true };
+    throw new StateConflictError(
+      `The provider was asked about payout ${id} and speaks of another one, so "fail" was not carried out. ` +
+        'Repeat it with unasked: true if it has told you by another way that it does not have this one.',
     );
   }
 
@@ -150,6 +166,13 @@ export class PayoutOperations {
       since,
     );
   }
+}
+
+/** Whether an answer is about a payment that cannot be this payout's. */
+function isOfAnother(payout: Payout, answer: PayoutStatusAnswer): boolean {
+  if (payout.providerId === answer.id) return false;
+  const isForeignId = payout.heard.includes(`provider_id=${answer.id}`);
+  return isForeignId || contradictionIn(payout, factsOf(answer)) !== null;
 }
 
 export function noAnswer(what: string, outcome: ProviderOutcome<unknown>): ProviderUnavailableError {

@@ -1,3 +1,5 @@
+import { alarmsIn } from './ledger.mjs';
+
 /**
  * Both sides of the ledger as plain data: what the clients were told, what the database holds, what the provider saw.
  * Reads the database in one snapshot.
@@ -44,7 +46,7 @@ export async function readProgress({ database, simulator }) {
   let open = 0;
   for (const { status, attention, count, orders } of rows) {
     counts[status] = (counts[status] ?? 0) + count;
-    const isHeld = attention !== null && !attention.startsWith('paused_');
+    const isHeld = alarmsIn(attention).some((alarm) => !alarm.startsWith('paused_'));
     if (status === 'sending' || status === 'wait' || (status === 'queued' && !isHeld)) open += count;
     if (status === 'unknown') open += isHeld ? orders.filter((order) => simulator.payouts.has(order)).length : count;
   }

@@ -13,6 +13,7 @@ export interface BookedPayout {
   status: string;
   attempt: number;
   possiblySent: boolean;
+  /** Names with a space between them. */
   attention: string | null;
   providerId: string | null;
   /** Decimal string. */
@@ -74,5 +75,6 @@ export interface CountLine {
 }
 
 export const LOCKED_SECONDS: number;
+export function alarmsIn(attention: string | null): string[];
 export function checkLedger(books: Books): Violation[];
 export function countLedger(books: Books): CountLine[];

@@ -82,9 +82,8 @@ function checkAgainstProvider(row, theirs, books, found) {
     else if (theirs) found('not settled', orderId, `${status} (${attention}), the provider says ${theirs.status}`);
     if (status === 'unknown' && !row.isScheduled) found('no longer asked about', orderId, `${attention}`);
   }
-  if (attention !== null && !(REASONS[status] ?? []).includes(attention)) {
-    found('unexpected attention', orderId, `${status}, ${attention}`);
-  }
+  const unexpected = alarmsIn(attention).filter((alarm) => !(REASONS[status] ?? []).includes(alarm));
+  if (unexpected.length > 0) found('unexpected attention', orderId, `${status}, ${unexpected.join(' ')}`);
   if (FINALS.includes(status) && status !== 'paid' && (theirs?.status === 'wait' || theirs?.status === 'paid')) {
     found('ended while the provider pays', orderId, `${status}, the provider says ${theirs.status}`);
   } else if (PROVIDER_FINALS.includes(status) && theirs?.status !== status) {
@@ -101,6 +100,11 @@ function checkAgainstProvider(row, theirs, books, found) {
   if (row.providerId !== null && row.providerId !== theirs?.id) {
     found('other provider id', orderId, `${row.providerId}, the provider's is ${theirs?.id ?? 'missing'}`);
   }
+}
+
+/** The alarms of a payout: their names stand in its row with a space between them. */
+export function alarmsIn(attention) {
+  return attention === null ? [] : attention.split(' ');
 }
 
 /** The host hears of every paid payout: at least once, and always of the same event. */

@@ -71,6 +71,7 @@ describe('the ledger check of the chaos run', () => {
     ['a paid payout', books()],
     ['a payout that was paid in part', books({}, { attention: 'paid_in_part' })],
     ['a payout that is held because the provider does not have it', held()],
+    ['a payout with two reasons', held({ attention: 'not_found unauthorized' })],
     ['a payout that was refused', rejected()],
     [
       'a payout whose first attempt was proven never sent',
@@ -114,6 +115,7 @@ describe('the ledger check of the chaos run', () => {
     ['no longer asked about', held({ isScheduled: false })],
     ['unexpected attention', books({}, { attention: 'conflict_amount' })],
     ['unexpected attention', held({ attention: 'recipient_unreadable' })],
+    ['unexpected attention', held({ attention: 'conflict_amount not_found' })],
     ['ended while the provider pays', books({}, { status: 'fail' })],
     ['ended while the provider pays', rejected({ provider: [{ ...PAID, status: 'wait' }], accepted: { [ORDER]: 1 } })],
     ['other status', books({ provider: [{ ...PAID, status: 'fail' }] })],

@@ -147,6 +147,22 @@ describe("150: another one's payment under our order_id is not ours", () => {
     expect(await host.payouts.find(id)).toMatchObject({ status: 'unknown', attempt: 1, providerId: null });
   });
 
+  it.each(cases)(
+    '%s -> a person can end ours as fail, and says that the answer is not about it',
+    async (_, says, changes, about) => {
+      const { id } = await taken(says, changes);
+      await becomes(id, `unknown conflict_${about}`);
+      await expect(decideNow(host.payouts, id, FAIL)).rejects.toMatchObject({ httpStatus: 409 });
+      const resubmit = { outcome: 'resubmit', reason: 'r', unasked: true } as const;
+      await expect(decideNow(host.payouts, id, resubmit)).rejects.toMatchObject({ httpStatus: 409 });
+      expect((await host.payouts.find(id)).status).toBe('unknown');
+      await decideNow(host.payouts, id, { ...FAIL, unasked: true });
+      expect((await host.payouts.find(id)).status).toBe('fail');
+      const decision = (await host.payouts.events(id)).find(({ type }) => type === 'person');
+      expect(decision?.detail).toEqual({ ...FAIL, asked: 'of_another', unasked: true });
+    },
+  );
+
   it.each([
     ['the same card, masked otherwise', { card_mask: '4111 11** **** 1111' }, card],
     ['the same card, more of it hidden', { card_mask: '************1111' }, card],

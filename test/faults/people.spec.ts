@@ -66,7 +66,11 @@ async function queued(): Promise<Accepted & { revision: number }> {
 }
 
 async function untilHeld(id: string): Promise<number> {
-  await until(async () => (await shown(id)).attention.includes('not_found'));
+  // Until it is asked about no more by itself, too.
+  await until(async () => {
+    const { attention, dueAt } = await host.payouts.find(id);
+    return attention.includes('not_found') && dueAt !== null && dueAt.getTime() > Date.now() + 60_000;
+  });
   return (await shown(id)).revision;
 }
 

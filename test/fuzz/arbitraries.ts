@@ -114,8 +114,17 @@ const createText = objectText({
   customer_last_name: literal(null, "О'Нил/😀"),
 });
 const resolveText = objectText({
-  outcome: literal('resubmit', 'paid', 'fail'),
+  outcome: literal('resubmit', 'paid', 'fail', 'acknowledge'),
   reason: literal('support says so'),
+  attention: literal(
+    null,
+    ['not_found'],
+    ['conflict_status', 'paid_in_part'],
+    [],
+    ['not_found', 'not_found'],
+    'overdue',
+  ),
+  unasked: literal(null, true, false),
 });
 const brokenText = fc.oneof(
   anyText,
@@ -154,6 +163,10 @@ export const someHeaders = fc.record(
     'content-type': fc.oneof(
       { weight: 8, arbitrary: fc.constant('application/json') },
       fc.constantFrom('application/json; charset=utf-16', 'text/plain', 'application/x-www-form-urlencoded', 'x', ''),
+    ),
+    'if-match': fc.oneof(
+      fc.nat(12).map((revision) => `"${revision}"`),
+      fc.constantFrom('*', 'W/"3"', '"3", "4"', '"-1"', '"99999999999"', '3', ''),
     ),
     prefer: fc.constantFrom('wait=1', 'wait=0', 'wait=-1', 'wait', 'respond-async', 'wait=9999999'),
     'content-encoding': fc.oneof({ weight: 8, arbitrary: fc.constant('identity') }, fc.constantFrom('gzip', 'br', 'x')),

@@ -58,9 +58,19 @@ beforeAll(async () => {
 afterAll(async () => host.stop());
 
 function isDocumented(status: number, text: string): boolean {
-  const { statusCode, error, code, message, ...rest } = JSON.parse(text) as Record<string, unknown>;
+  const { statusCode, error, code, message, ...more } = JSON.parse(text) as Record<string, unknown>;
+  const { revision, changes, ...rest } = more;
+  const isStale = Number.isInteger(revision) && Array.isArray(changes);
   const isCode = typeof code === 'string' && /^[a-z_]+$/.test(code);
-  return statusCode === status && typeof error === 'string' && isCode && !!message && Object.keys(rest).length === 0;
+  const isKnown = isStale === (code === 'stale_revision');
+  return (
+    isKnown &&
+    statusCode === status &&
+    typeof error === 'string' &&
+    isCode &&
+    !!message &&
+    Object.keys(rest).length === 0
+  );
 }
 
 /** No fault of ours, and an answer in the documented form. */

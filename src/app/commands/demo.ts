@@ -116,7 +116,7 @@ function faultsOf({ planned, payout, row }: Running, { simulator }: Sandbox): st
   expect('the status', payout.status, planned.ends);
   expect('its last event', row.way.at(-1), planned.ends);
   expect("the number of submissions on the provider's books", simulator.accepted(payout.order_id), isAccepted ? 1 : 0);
-  expect('the reason for attention', payout.attention, null);
+  expect('the alarms', payout.attention.length, 0);
   if (planned.ends === 'paid') {
     expect('the amount paid', payout.payment_amount, Number(planned.body.amount).toFixed(2));
     expect('paid in part', payout.is_partial_payment, false);
