@@ -11,6 +11,7 @@ import { NotificationRefusals } from './notifications/notification.refusals.js';
 import { NotificationService } from './notifications/notification.service.js';
 import { NotificationVerifier } from './notifications/notification.verifier.js';
 import { AccountPauses } from './payouts/account.pauses.js';
+import { DatabaseEpochs } from './payouts/database.epochs.js';
 import { DeliveryStore } from './payouts/delivery.store.js';
 import { HandlerRegistry } from './payouts/handler.registry.js';
 import { InstanceCheck } from './payouts/instance.check.js';
@@ -26,6 +27,7 @@ import { ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS, getAliKassaToken } from './payo
 import { RecipientCipher } from './payouts/recipient.cipher.js';
 import { RecipientRetention } from './payouts/recipient.retention.js';
 import { RecipientRotation } from './payouts/recipient.rotation.js';
+import { RestoredPayouts } from './payouts/restored.payouts.js';
 import { AliKassaClient } from './provider/provider.client.js';
 import { SignatureProvider } from './provider/signature.provider.js';
 import { CheckTask } from './worker/check.task.js';
@@ -129,6 +131,7 @@ function worker(
 ): WorkerService {
   const gate = new DispatchGate(new AccountPauses(dataSource), client, options);
   const deliveries = new DeliveryStore(dataSource, options);
+  const epochs = new DatabaseEpochs(dataSource, options);
   return new WorkerService(
     dataSource,
     options,
@@ -140,7 +143,9 @@ function worker(
       new JobStore(dataSource, jobQueueOf(options)),
       new RecipientRetention(dataSource, options),
       options,
+      new RestoredPayouts(store, epochs),
     ),
     new DeliverTask(deliveries, handlers, store),
+    epochs,
   );
 }

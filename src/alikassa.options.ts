@@ -90,6 +90,12 @@ export interface AliKassaOptions {
    * with every failure. Retry-After is honoured. Default 60000.
    */
   pauseMs?: number | undefined;
+  /**
+   * After the database went back (a promoted standby, a restored backup): for so long new payouts are asked about before they
+   * are sent, since their order may have been sent by a payout that was lost. Longer than the clocks of the database's servers
+   * are apart. Default 24 h.
+   */
+  askFirstAfterRestoreMs?: number | undefined;
   worker?: WorkerOptions | undefined;
 }
 
@@ -147,6 +153,7 @@ export function resolveOptions(options: AliKassaOptions, instance = DEFAULT_INST
     maxUnsentAttempts: positive('maxUnsentAttempts', options.maxUnsentAttempts ?? 400),
     maxResubmissions: positive('maxResubmissions', options.maxResubmissions ?? 5),
     pauseMs: positive('pauseMs', options.pauseMs ?? 60_000),
+    askFirstAfterRestoreMs: positive('askFirstAfterRestoreMs', options.askFirstAfterRestoreMs ?? 86_400_000),
     worker: {
       enabled: options.worker?.enabled ?? true,
       concurrency: positive('worker.concurrency', options.worker?.concurrency ?? 10),

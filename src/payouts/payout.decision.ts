@@ -1,6 +1,8 @@
 import { StateConflictError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import type { CreatePayoutAnswer, PayoutStatusAnswer, ProviderOutcome } from '../provider/provider.types.js';
+import { isAskedAbout, notFoundAfterRestore, restored } from './decision/restored.js';
+import { withdrawal } from './decision/withdrawal.js';
 import type { PauseChange, PauseReason } from './account.pause.js';
 import { isPauseNote, pauseNote } from './pause.note.js';
 import type { Payout } from './payout.entity.js';
@@ -54,6 +56,8 @@ export function decide(payout: Payout, evidence: Evidence, policy: DecisionPolic
       return notification(payout, evidence.facts, policy, now);
     case 'lease_expired':
       return leaseExpired(payout, policy, now);
+    case 'restored':
+      return restored(payout, evidence, policy, now);
     case 'paused':
       return paused(payout, evidence.reason, evidence.afterMs);
     case 'fault':
@@ -175,7 +179,10 @@ function check(
   }
   // Only an open payout that was sent is polled; a failed question about any other one says nothing.
   if (payout.status !== 'wait' && payout.status !== 'unknown') return null;
-  if (outcome.kind === 'not_found') return notFound(payout, traceOf(outcome), policy, now);
+  if (outcome.kind === 'not_found') {
+    const detail = traceOf(outcome);
+    return notFoundAfterRestore(payout, detail, policy, now) ?? notFound(payout, detail, policy, now);
+  }
   const open = stillOpen(payout, policy, now, retryAfterOf(outcome));
   return { ...open, pause: pauseAfter(outcome, policy) };
 }
@@ -265,7 +272,7 @@ function provider(
   // It may speak of an earlier attempt while this one is on its way; the status call will tell when that is known.
   const isOfEarlier = payout.status === 'sending' && payout.possiblySent;
   if (isOfEarlier && (facts.status === 'cancel' || facts.status === 'fail')) return null;
-  const wasNeverSent = payout.status === 'queued' && !payout.possiblySent;
+  const wasNeverSent = (payout.status === 'queued' || Boolean(payout.doubtedAt)) && !payout.possiblySent;
   const isShort = facts.status === 'paid' && facts.isPartialPayment === true;
   return {
     to: facts.status,
@@ -279,6 +286,7 @@ function provider(
       notFoundSince: null,
       refusedAt: null,
       checkCount: 0,
+      doubtedAt: null,
       attention: wasNeverSent ? 'known_to_provider_before_sent' : isShort ? 'paid_in_part' : keptAttention(payout),
     },
     next: facts.status === 'wait' ? nextCheck(0, policy) : null,
@@ -367,21 +375,11 @@ function fault(payout: Payout, attention: string): Decision | null {
   return { to: payout.status, set: { attention }, next, event: { type: 'fault', detail: { attention } } };
 }
 
-function withdrawal(payout: Payout, actor: string | undefined): Decision {
-  const isKnownToProvider = payout.attention?.startsWith(CONFLICT) ?? false;
-  if (payout.status !== 'queued' || payout.possiblySent || isKnownToProvider) {
-    throw new StateConflictError(
-      `Payout ${payout.id} is ${payout.status} and may have been sent: only one that never was can be withdrawn.`,
-    );
-  }
-  return { to: 'withdrawn', set: { attention: null }, next: null, event: { type: 'withdrawal', actor, detail: {} } };
-}
-
 function person(payout: Payout, evidence: Extract<Evidence, { type: 'person' }>): Decision {
   const { outcome, reason, actor } = evidence;
   const event = { type: 'person', actor, detail: { outcome, reason } };
   const isHeld = payout.status === 'queued' && payout.attention !== null;
-  if (outcome === 'resubmit' && (payout.status === 'unknown' || isHeld)) {
+  if (outcome === 'resubmit' && !isAskedAbout(payout) && (payout.status === 'unknown' || isHeld)) {
     const set = { attention: null, unsentCount: 0, notFoundCount: 0, notFoundSince: null, refusedAt: null };
     return { to: 'queued', set, next: { task: 'submit', afterMs: 0 }, event };
   }

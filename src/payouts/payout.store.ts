@@ -4,8 +4,10 @@ import { PayoutNotFoundError, StateConflictError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { instruments } from '../instrumentation/instruments.js';
 import { pausesTable, standingPauseSql, type StandingPause } from './account.pauses.js';
+import { DatabaseEpochs } from './database.epochs.js';
 import { isDatabaseError, isTransientDatabaseError, mapped, mappedDatabaseError } from './database.errors.js';
 import { tablePath } from './database.tables.js';
+import { reliesOnOwnRecords } from './decision/restored.js';
 import type { HandlerRegistry } from './handler.registry.js';
 import type { OpenOrders } from './open.orders.js';
 import { PayoutChanges, type Alongside } from './payout.changes.js';
@@ -55,6 +57,7 @@ export class PayoutStore {
   private readonly rows: PayoutRows;
   private readonly batches: RowBatches;
   private readonly changes: PayoutChanges;
+  private readonly epochs: DatabaseEpochs;
 
   constructor(
     private readonly dataSource: DataSource,
@@ -66,6 +69,7 @@ export class PayoutStore {
     this.rows = new PayoutRows(dataSource);
     this.batches = new RowBatches(dataSource);
     this.changes = new PayoutChanges(dataSource, options, handlers, this.rows, this.batches);
+    this.epochs = new DatabaseEpochs(dataSource, options);
   }
 
   /**
@@ -87,6 +91,7 @@ export class PayoutStore {
           if (isFinal(decision.to) && !isFinal(payout.status)) countSettled(payout, decision.to);
           return { payout: changed.payout, changed: true, known: changed };
         }
+        if (decision && reliesOnOwnRecords(payout, decision)) await this.doubt(id);
       } catch (error) {
         if (given && error instanceof StateConflictError) continue;
         // A lost answer leaves it open whether the write happened; the next read shows it.
@@ -104,6 +109,14 @@ export class PayoutStore {
    */
   async claim(id: string, known?: PayoutSnapshot): Promise<Settled> {
     return this.settle(id, { type: 'claimed' }, { known });
+  }
+
+  /** Has the provider asked about a payout, if the database went back since it was. */
+  private async doubt(id: string): Promise<void> {
+    const epoch = await this.epochs.recognise();
+    if (!(await this.epochs.doubts(epoch, id))) return;
+    const [afterMs = 0] = await this.epochs.turns(epoch, 1);
+    await this.settle(id, { type: 'restored', epoch: epoch.id, afterMs });
   }
 
   /** Ids of payouts whose attempt has lost its lease, by the database's clock. */

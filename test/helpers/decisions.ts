@@ -42,6 +42,8 @@ export function payout(changes: Partial<Payout> = {}): Payout {
     notFoundCount: 0,
     notFoundSince: null,
     checkCount: 0,
+    epoch: null,
+    doubtedAt: null,
     leaseUntil: null,
     createdAt: NOW,
     ...changes,
