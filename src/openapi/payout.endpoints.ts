@@ -66,7 +66,7 @@ function describeController({ type, named }: Described<PayoutController>): void 
       operation('refreshPayout', 'Ask the provider for the status now', 'payouts:operate'),
       ID,
       ok('The payout as the provider has settled it.', PayoutDto),
-      ...errorResponses(...GUARDED, 'invalid_input', 'payout_not_found', 'state_conflict', 'provider_unavailable'),
+      ...errorResponses(...GUARDED, 'invalid_input', 'payout_not_found', 'provider_unavailable'),
     ],
     withdraw: [
       operation('withdrawPayout', 'Take back a payout that was never sent', 'payouts:create'),

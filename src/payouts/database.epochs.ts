@@ -49,11 +49,12 @@ export class DatabaseEpochs {
   /**
    * Takes note of an attempt that the database does not know. A change that was recognised since the attempt was claimed
    * explains it; otherwise an epoch begins, though the identity says nothing (a file system that was put back).
+   * @param claimedAt by the database's clock; null where it is not known.
    * @throws DatabaseUnavailableError
    */
-  async noteLostAttempt(claimedAt: Date): Promise<StandingEpoch> {
+  async noteLostAttempt(claimedAt: Date | null): Promise<StandingEpoch> {
     const lease = `$4 * interval '1 ms'`;
-    return this.standing(`last.id IS NULL OR last.began_at + ${lease} < $3::timestamptz`, [
+    return this.standing(`last.id IS NULL OR last.began_at + ${lease} < coalesce($3::timestamptz, clock_timestamp())`, [
       'evidence',
       claimedAt,
       this.options.leaseMs,

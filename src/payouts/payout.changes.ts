@@ -54,8 +54,10 @@ export class PayoutChanges {
     const columns = [
       { name: 'id', type: 'uuid' },
       { name: 'revision', type: 'integer' },
+      // A database that went back comes to the same revision again, by another way.
+      { name: 'attempt', type: 'integer' },
     ];
-    const values: unknown[] = [payout.id, payout.revision];
+    const values: unknown[] = [payout.id, payout.revision, payout.attempt];
     const bind: Bind = (value, type) => {
       const name = `value_${values.push(value)}`;
       columns.push({ name, type });
@@ -80,6 +82,7 @@ export class PayoutChanges {
          UPDATE ${tablePath(this.dataSource, 'alikassa_payouts')} AS payout
          SET ${assignments.join(', ')}, revision = payout.revision + 1, updated_at = clock_timestamp()
          FROM wanted WHERE payout.id = wanted.id AND payout.revision = wanted.revision
+           AND payout.attempt = wanted.attempt
            ${standing ? `AND ${standing.holds}` : ''}
          RETURNING payout.*
        )${history}${pauses}${other}${deliveries.table}

@@ -8,7 +8,6 @@ import {
   OrderConflictError,
   PayoutNotFoundError,
   ProviderUnavailableError,
-  StateConflictError,
 } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { annotate, traced } from '../instrumentation/spans.js';
@@ -168,15 +167,11 @@ export class PayoutService {
 
   /**
    * Asks the provider for the status now and settles what it says. A final payout is asked about too: what contradicts
-   * it raises `attention`.
-   * @throws PayoutNotFoundError, StateConflictError (never sent yet), ProviderUnavailableError
+   * it raises `attention`. So is one that was never sent, since a database that went back does not know what was sent.
+   * @throws PayoutNotFoundError, ProviderUnavailableError
    */
   async refresh(id: string, caller: Caller = {}): Promise<Payout> {
     const payout = await this.find(id);
-    // An attempt that is proven unsent may be asked about too: the answer can only confirm it.
-    if (payout.attempt === 0) {
-      throw new StateConflictError(`Payout ${id} is ${payout.status} and was never sent: the provider cannot know it.`);
-    }
     const outcome = await this.client.payoutStatus(
       payout.account,
       payout.providerId ? { id: payout.providerId } : { order_id: payout.orderId },

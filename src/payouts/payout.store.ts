@@ -4,10 +4,10 @@ import { PayoutNotFoundError, StateConflictError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { instruments } from '../instrumentation/instruments.js';
 import { pausesTable, standingPauseSql, type StandingPause } from './account.pauses.js';
-import { DatabaseEpochs } from './database.epochs.js';
+import { DatabaseEpochs, type StandingEpoch } from './database.epochs.js';
 import { isDatabaseError, isTransientDatabaseError, mapped, mappedDatabaseError } from './database.errors.js';
 import { tablePath } from './database.tables.js';
-import { reliesOnOwnRecords } from './decision/restored.js';
+import { isLostAttempt, reliesOnOwnRecords } from './decision/restored.js';
 import type { HandlerRegistry } from './handler.registry.js';
 import type { OpenOrders } from './open.orders.js';
 import { PayoutChanges, type Alongside } from './payout.changes.js';
@@ -82,6 +82,9 @@ export class PayoutStore {
       try {
         const snapshot = given ?? (await this.read(id));
         const { payout } = snapshot;
+        if (!given && evidence.type === 'submission' && isLostAttempt(payout, evidence.attempt, known?.payout)) {
+          return await this.lostAttempt(id, evidence, known);
+        }
         const decision = decide(payout, evidence, this.options, snapshot.now);
         // What was given may be stale: only the row as it is now can say that nothing changes.
         if (!decision && !given) return { payout, changed: false, known: snapshot };
@@ -94,6 +97,7 @@ export class PayoutStore {
         if (decision && reliesOnOwnRecords(payout, decision)) await this.doubt(id);
       } catch (error) {
         if (given && error instanceof StateConflictError) continue;
+        if (error instanceof PayoutNotFoundError && evidence.type === 'submission') await this.noteLost(known);
         // A lost answer leaves it open whether the write happened; the next read shows it.
         failures += 1;
         if (!isTransientDatabaseError(error)) throw isDatabaseError(error) ? mappedDatabaseError(error) : error;
@@ -117,6 +121,25 @@ export class PayoutStore {
     if (!(await this.epochs.doubts(epoch, id))) return;
     const [afterMs = 0] = await this.epochs.turns(epoch, 1);
     await this.settle(id, { type: 'restored', epoch: epoch.id, afterMs });
+  }
+
+  /**
+   * Hears of an attempt that the database does not know. What it says is not taken for what another attempt has come to; the
+   * provider is asked, and unless it was proven unsent, the payout is taken to be sent.
+   */
+  private async lostAttempt(
+    id: string,
+    { outcome }: Extract<Evidence, { type: 'submission' }>,
+    known: PayoutSnapshot | undefined,
+  ): Promise<Settled> {
+    const epoch = await this.noteLost(known);
+    const [afterMs = 0] = await this.epochs.turns(epoch, 1);
+    return this.settle(id, { type: 'restored', epoch: epoch.id, afterMs, isSent: outcome.kind !== 'never_sent' });
+  }
+
+  private async noteLost(known: PayoutSnapshot | undefined): Promise<StandingEpoch> {
+    const leaseUntil = known?.payout.leaseUntil?.getTime();
+    return this.epochs.noteLostAttempt(leaseUntil ? new Date(leaseUntil - this.options.leaseMs) : null);
   }
 
   /** Ids of payouts whose attempt has lost its lease, by the database's clock. */

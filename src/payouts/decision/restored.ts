@@ -15,6 +15,17 @@ export function reliesOnOwnRecords(payout: Payout, { to, event }: Pick<Decision,
 }
 
 /**
+ * Whether an attempt was made that the row does not know: it has fewer, or another claim made its latest one. Then the
+ * database went back behind it.
+ * @param claimed the payout as the attempt has claimed it, if that is known.
+ */
+export function isLostAttempt(payout: Payout, attempt: number, claimed: Payout | undefined): boolean {
+  if (claimed?.status !== 'sending' || claimed.attempt !== attempt) return false;
+  if (payout.attempt !== attempt) return payout.attempt < attempt;
+  return payout.status === 'sending' && claimed.leaseUntil?.getTime() !== payout.leaseUntil?.getTime();
+}
+
+/**
  * The database went back, so that what is stored may be older than what was done. Nothing is believed to be unsent until the
  * provider was asked; "not found" from before says nothing any more.
  */
@@ -28,7 +39,11 @@ export function restored(
   if (payout.status === 'sending') {
     const leftMs = (payout.leaseUntil?.getTime() ?? 0) - now.getTime();
     // Its attempt may be under way and end as usual. A lease that no claim of ours gives was made by another clock.
-    if (leftMs > 0 && leftMs <= policy.leaseMs) return null;
+    if (leftMs > 0 && leftMs <= policy.leaseMs) {
+      if (!isSent || payout.possiblySent) return null;
+      const event = { type: 'restored', detail: { epoch } };
+      return { to: 'sending', set: { possiblySent: true }, next: 'keep', event };
+    }
   } else if (payout.status !== 'queued' && payout.epoch === epoch && !isSent) {
     return null;
   }
