@@ -33,6 +33,7 @@ import { SignatureProvider } from './provider/signature.provider.js';
 import { CheckTask } from './worker/check.task.js';
 import { DeliverTask } from './worker/deliver.task.js';
 import { DispatchGate } from './worker/dispatch.gate.js';
+import { PayoutRecovery } from './worker/payout.recovery.js';
 import { SubmitTask } from './worker/submit.task.js';
 import { SweepTask } from './worker/sweep.task.js';
 import { WorkerService } from './worker/worker.service.js';
@@ -41,7 +42,15 @@ import { WorkerService } from './worker/worker.service.js';
 export const RAW_OPTIONS = Symbol('ALIKASSA_RAW_OPTIONS');
 
 /** What a host may inject. */
-const EXPORTED = [PayoutService, PayoutOverview, RecipientRotation, SignatureProvider, AliKassaClient, WorkerService];
+const EXPORTED = [
+  PayoutService,
+  PayoutOverview,
+  PayoutRecovery,
+  RecipientRotation,
+  SignatureProvider,
+  AliKassaClient,
+  WorkerService,
+];
 
 export function instanceExports(instance: string): InjectionToken[] {
   return EXPORTED.map((type: Type<object>) => getAliKassaToken(type, instance));
@@ -99,6 +108,16 @@ export function instanceProviders(instance: string, prefix: string): Provider[] 
       of(AliKassaClient),
     ),
     built(RecipientRotation, ALIKASSA_DATA_SOURCE, of(PayoutStore), of(RecipientCipher), ALIKASSA_OPTIONS),
+    built(DatabaseEpochs, ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS),
+    built(RestoredPayouts, of(PayoutStore), of(DatabaseEpochs), ALIKASSA_OPTIONS),
+    built(
+      PayoutRecovery,
+      ALIKASSA_DATA_SOURCE,
+      ALIKASSA_OPTIONS,
+      of(PayoutService),
+      of(RestoredPayouts),
+      of(DatabaseEpochs),
+    ),
     built(NotificationInbox, ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS),
     { provide: of(NotificationRefusals), useFactory: () => new NotificationRefusals(instance) },
     built(NotificationVerifier, of(SignatureProvider), of(NotificationRefusals), of(OpenOrders)),
@@ -113,6 +132,8 @@ export function instanceProviders(instance: string, prefix: string): Provider[] 
         of(RecipientCipher),
         of(AliKassaClient),
         of(HandlerRegistry),
+        of(DatabaseEpochs),
+        of(RestoredPayouts),
       ],
       useFactory: worker,
     },
@@ -128,10 +149,11 @@ function worker(
   cipher: RecipientCipher,
   client: AliKassaClient,
   handlers: HandlerRegistry,
+  epochs: DatabaseEpochs,
+  restored: RestoredPayouts,
 ): WorkerService {
   const gate = new DispatchGate(new AccountPauses(dataSource), client, options);
   const deliveries = new DeliveryStore(dataSource, options);
-  const epochs = new DatabaseEpochs(dataSource, options);
   return new WorkerService(
     dataSource,
     options,
@@ -143,7 +165,7 @@ function worker(
       new JobStore(dataSource, jobQueueOf(options)),
       new RecipientRetention(dataSource, options),
       options,
-      new RestoredPayouts(store, epochs),
+      restored,
     ),
     new DeliverTask(deliveries, handlers, store),
     epochs,

@@ -25,6 +25,7 @@ export { OnPayoutStatus, type PayoutStatusFilter } from './handlers/on.payout.st
 export { AliKassaNotification } from './notifications/notification.entity.js';
 export { AccountPause, type PauseReason } from './payouts/account.pause.js';
 export { PayoutDelivery } from './payouts/delivery.entity.js';
+export { DatabaseEpoch, type EpochReason } from './payouts/database.epoch.entity.js';
 export { AliKassaErrorFilter } from './payouts/error.filter.js';
 export type { PayoutStatusChange, PayoutStatusHandler } from './payouts/handler.registry.js';
 export {
@@ -64,4 +65,5 @@ export type {
   ProviderStatus,
 } from './provider/provider.types.js';
 export { SignatureProvider } from './provider/signature.provider.js';
+export { PayoutRecovery, type RecoveryOptions, type RecoveryReport } from './worker/payout.recovery.js';
 export { WorkerService } from './worker/worker.service.js';

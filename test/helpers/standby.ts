@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
-import { appendFile, cp, rm, stat, writeFile } from 'node:fs/promises';
-import { chown } from 'node:fs/promises';
+import { appendFile, chown, cp, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
@@ -18,7 +17,7 @@ export interface Standby extends PostgresServer {
 }
 
 /** A copy of a running server's data in a folder of its own, as `pg_basebackup` makes one. @returns the folder. */
-export async function baseBackup(primary: PostgresServer): Promise<string> {
+async function baseBackup(primary: PostgresServer): Promise<string> {
   const folder = await serverFolder();
   const data = join(folder, 'data');
   await cp(join(primary.folder, 'password'), join(folder, 'password'));
@@ -39,6 +38,15 @@ export async function baseBackup(primary: PostgresServer): Promise<string> {
     await client.end();
   }
   await rm(join(data, 'postmaster.pid'), { force: true });
+  return folder;
+}
+
+/** A copy of a server's files, made while it stands still, as a snapshot of its disk. @returns the folder. */
+export async function coldCopy(server: PostgresServer): Promise<string> {
+  const folder = await serverFolder();
+  await server.stop();
+  await run('cp', ['-a', `${server.folder}/.`, folder]);
+  await server.start();
   return folder;
 }
 

@@ -183,8 +183,8 @@ describe('the open payouts of a database that changed', () => {
     await test.store.settle(final, withdrawal);
     await test.database.pool.query('TRUNCATE alikassa_worker._private_jobs');
     await becomeAnother();
-    expect(await new RestoredPayouts(test.store, epochs).bring()).toBe(6);
-    expect(await new RestoredPayouts(test.store, epochs).bring()).toBe(0);
+    expect(await new RestoredPayouts(test.store, epochs, OPTIONS).bring()).toBe(6);
+    expect(await new RestoredPayouts(test.store, epochs, OPTIONS).bring()).toBe(0);
     const states = await Promise.all(
       [queued, held, waiting, unknown, ours, strange, over, final].map((id) => test.row(id)),
     );
@@ -211,8 +211,8 @@ describe('the open payouts of a database that changed', () => {
     await Promise.all(Array.from({ length: 501 }, () => test.add()));
     await becomeAnother();
     const other = { ...OPTIONS, instance: 'other' };
-    expect(await new RestoredPayouts(test.store, new DatabaseEpochs(test.dataSource, other)).bring()).toBe(0);
-    const restored = new RestoredPayouts(test.store, epochs);
+    expect(await new RestoredPayouts(test.store, new DatabaseEpochs(test.dataSource, other), other).bring()).toBe(0);
+    const restored = new RestoredPayouts(test.store, epochs, OPTIONS);
     expect([await restored.bring(), await restored.bring(), await restored.bring()]).toEqual([500, 1, 0]);
   });
 });
