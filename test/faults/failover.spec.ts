@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { startFailoverPair, type FailoverPair } from '../helpers/failover.js';
 import { startHostProcess, type HostProcess } from '../helpers/host.js';
+import type { AliKassaOptions } from '../../src/alikassa.options.js';
 import { freePort } from '../../src/app/free.port.js';
 import { payload } from '../helpers/payload.js';
+import { latch } from '../helpers/payout.checks.js';
 import { eventually } from '../helpers/until.js';
 
 let pair: FailoverPair;
@@ -14,10 +16,13 @@ afterEach(async () => {
   await pair.stop();
 }, 60_000);
 
-async function startHosts(count: number): Promise<void> {
-  const { database, options, port } = pair;
+/** Processes beside those that there are. @param port of the first one; where notifications go by default. */
+async function startHosts(count: number, changes: Partial<AliKassaOptions> = {}, port = pair.port): Promise<void> {
+  const { database } = pair;
+  const options = { ...pair.options, ...changes };
   const ports = [port, ...(await Promise.all(Array.from({ length: count - 1 }, () => freePort())))];
-  hosts = await Promise.all(ports.map((one) => startHostProcess({ databaseUrl: database.url, port: one, options })));
+  const started = ports.map((one) => startHostProcess({ databaseUrl: database.url, port: one, options }));
+  hosts = [...(await Promise.all(started)), ...hosts];
 }
 
 /** Creates a payout of the order at one of the hosts, as a client does that repeats itself. */
@@ -67,4 +72,38 @@ it('131: an asynchronous standby is promoted without the last second -> asked ab
     sentOnes.map(() => 'known_to_provider_before_sent'),
   );
   expect([...rows.values()].filter(({ doubted_at }) => doubted_at !== null)).toEqual([]);
+}, 90_000);
+
+it('132: the late "never sent" of an attempt from before the failover -> is not taken for the new one\'s', async () => {
+  pair = await startFailoverPair({ options: { timeoutMs: 15_000, leaseMs: 20_000 } });
+  const { standby, proxy, simulator } = pair;
+  const [orderId = ''] = orders(1);
+  await startHosts(1, { worker: { enabled: false } });
+  await create(orderId);
+  await standby.untilCaughtUp();
+  await standby.fallBehind();
+  await hosts[0]?.kill('SIGTERM');
+
+  // Nobody listens at the address of the provider: the attempt is proven never sent, and the process stops there.
+  const result = proxy.hold(/UPDATE "alikassa_payouts"[^]*submission/);
+  await startHosts(1, { baseUrl: `http://127.0.0.1:${await freePort()}` });
+  await result;
+  const [first] = hosts;
+  await first?.kill('SIGSTOP');
+  await pair.failOver();
+
+  // Another process makes the attempt of the same number, after it has asked; its answer is held.
+  const { held, letGo } = latch();
+  simulator.script({ on: 'payout', orderId, hold: held });
+  await startHosts(1, {}, await freePort());
+  await eventually('it is sent', () => simulator.accepted(orderId) === 1);
+  expect((await pair.rows()).get(orderId)).toMatchObject({ status: 'sending', attempt: 1 });
+
+  // It says what it has to say before it ends.
+  await first?.kill('SIGCONT');
+  await first?.kill('SIGTERM');
+  expect((await pair.rows()).get(orderId)).toMatchObject({ status: 'sending', attempt: 1 });
+  letGo();
+  expect((await pair.untilAtRest()).get(orderId)).toMatchObject({ status: 'wait', attempt: 1 });
+  expect(pair.submissions([orderId])).toEqual([1]);
 }, 90_000);
