@@ -14,7 +14,7 @@ export interface FailoverPair extends TestSurroundings {
   proxy: DatabaseProxy;
   /** A superuser's pool on the standby's copy. */
   copy: pg.Pool;
-  /** The primary is gone from one moment to the next, and the standby takes its place. */
+  /** The standby takes the place of the primary, which is gone from one moment to the next unless it is already. */
   failOver(): Promise<void>;
   /** How often each order was sent; a provider that takes an order_id twice would have paid so often. */
   submissions(orderIds: string[]): number[];

@@ -60,6 +60,7 @@ async function serverIn(folder: string): Promise<PostgresServer> {
       server ??= await eventually('the server starts', start);
     },
     crash: async () => {
+      if (!server) return;
       const [pid] = (await readFile(join(folder, 'data', 'postmaster.pid'), 'utf8')).split('\n');
       process.kill(Number(pid), 'SIGKILL');
       await stop();
