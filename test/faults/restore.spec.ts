@@ -51,13 +51,14 @@ async function call(method: string, path: string, body?: object): Promise<{ stat
 const create = (orderId: string): Promise<{ status: number; id: string }> =>
   call('POST', '', payload({ order_id: orderId, amount: '12.04' }));
 
-/** The commands of the document, word for word, in one shell. */
+/** The commands of the document, word for word and in its order, in one shell. */
 function runDocument(env: Record<string, string>): Promise<{ code: number; out: string; err: string }> {
-  const commands = /```sh recover\n([^]*?)```/.exec(readFileSync('docs/operating.md', 'utf8'))?.[1] ?? '';
+  const section = readFileSync('docs/operating.md', 'utf8').split('## A restored backup')[1] ?? '';
+  const commands = [...section.matchAll(/`(npx alikassa (?!serve)[^`]+)`/g)].map(([, command]) => command);
   const npx = `npx() { shift; "${process.execPath}" "${resolve('dist/src/app/cli.js')}" "$@"; }`;
   return new Promise((done) => {
     const options = { cwd: folder, env: { PATH: process.env.PATH ?? '', ...env } };
-    execFile('/bin/sh', ['-ec', `${npx}\n${commands}`], options, (error, out, err) =>
+    execFile('/bin/sh', ['-ec', [npx, ...commands].join('\n')], options, (error, out, err) =>
       done({ code: typeof error?.code === 'number' ? error.code : 0, out, err }),
     );
   });
