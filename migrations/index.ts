@@ -7,6 +7,7 @@ import { AddInstances1764600000000 } from './1764600000000-add-instances.js';
 import { AddJobsByIndex1764700000000 } from './1764700000000-add-jobs-by-index.js';
 import { KeepWhatWasHeard1764800000000 } from './1764800000000-keep-what-was-heard.js';
 import { RefuseWhatNoMachineDoes1764900000000 } from './1764900000000-refuse-what-no-machine-does.js';
+import { AddDatabaseEpochs1764950000000 } from './1764950000000-add-database-epochs.js';
 import { placed } from './host.placement.js';
 
 /** Every migration of this module, in order, for the host's own DataSource: in its `schema`, with its `entityPrefix`. */
@@ -20,4 +21,5 @@ export const alikassaMigrations = [
   AddJobsByIndex1764700000000,
   KeepWhatWasHeard1764800000000,
   RefuseWhatNoMachineDoes1764900000000,
+  AddDatabaseEpochs1764950000000,
 ].map(placed);

@@ -10,6 +10,7 @@ import { NotificationRefusals } from './notifications/notification.refusals.js';
 import { NotificationService } from './notifications/notification.service.js';
 import { NotificationVerifier } from './notifications/notification.verifier.js';
 import { AccountPauses } from './payouts/account.pauses.js';
+import { DatabaseEpochs } from './payouts/database.epochs.js';
 import { DeliveryStore } from './payouts/delivery.store.js';
 import { HandlerRegistry } from './payouts/handler.registry.js';
 import { InstanceCheck } from './payouts/instance.check.js';
@@ -26,11 +27,13 @@ import { ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS, getAliKassaToken } from './payo
 import { RecipientCipher } from './payouts/recipient.cipher.js';
 import { RecipientRetention } from './payouts/recipient.retention.js';
 import { RecipientRotation } from './payouts/recipient.rotation.js';
+import { RestoredPayouts } from './payouts/restored.payouts.js';
 import { AliKassaClient } from './provider/provider.client.js';
 import { SignatureProvider } from './provider/signature.provider.js';
 import { CheckTask } from './worker/check.task.js';
 import { DeliverTask } from './worker/deliver.task.js';
 import { DispatchGate } from './worker/dispatch.gate.js';
+import { PayoutRecovery } from './worker/payout.recovery.js';
 import { SubmitTask } from './worker/submit.task.js';
 import { SweepTask } from './worker/sweep.task.js';
 import { WorkerService } from './worker/worker.service.js';
@@ -39,7 +42,15 @@ import { WorkerService } from './worker/worker.service.js';
 export const RAW_OPTIONS = Symbol('ALIKASSA_RAW_OPTIONS');
 
 /** What a host may inject. */
-const EXPORTED = [PayoutService, PayoutOverview, RecipientRotation, SignatureProvider, AliKassaClient, WorkerService];
+const EXPORTED = [
+  PayoutService,
+  PayoutOverview,
+  PayoutRecovery,
+  RecipientRotation,
+  SignatureProvider,
+  AliKassaClient,
+  WorkerService,
+];
 
 export function instanceExports(instance: string): InjectionToken[] {
   return EXPORTED.map((type: Type<object>) => getAliKassaToken(type, instance));
@@ -99,6 +110,16 @@ export function instanceProviders(instance: string, prefix: string): Provider[] 
     ),
     built(PayoutOperations, of(PayoutStore), of(AliKassaClient)),
     built(RecipientRotation, ALIKASSA_DATA_SOURCE, of(PayoutStore), of(RecipientCipher), ALIKASSA_OPTIONS),
+    built(DatabaseEpochs, ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS),
+    built(RestoredPayouts, of(PayoutStore), of(DatabaseEpochs), ALIKASSA_OPTIONS),
+    built(
+      PayoutRecovery,
+      ALIKASSA_DATA_SOURCE,
+      ALIKASSA_OPTIONS,
+      of(PayoutService),
+      of(RestoredPayouts),
+      of(DatabaseEpochs),
+    ),
     built(NotificationInbox, ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS),
     { provide: of(NotificationRefusals), useFactory: () => new NotificationRefusals(instance) },
     built(NotificationVerifier, of(SignatureProvider), of(NotificationRefusals), of(OpenOrders)),
@@ -113,6 +134,8 @@ export function instanceProviders(instance: string, prefix: string): Provider[] 
         of(RecipientCipher),
         of(AliKassaClient),
         of(HandlerRegistry),
+        of(DatabaseEpochs),
+        of(RestoredPayouts),
       ],
       useFactory: worker,
     },
@@ -128,6 +151,8 @@ function worker(
   cipher: RecipientCipher,
   client: AliKassaClient,
   handlers: HandlerRegistry,
+  epochs: DatabaseEpochs,
+  restored: RestoredPayouts,
 ): WorkerService {
   const gate = new DispatchGate(new AccountPauses(dataSource), client, options);
   const deliveries = new DeliveryStore(dataSource, options);
@@ -142,7 +167,9 @@ function worker(
       new JobStore(dataSource, jobQueueOf(options)),
       new RecipientRetention(dataSource, options),
       options,
+      restored,
     ),
     new DeliverTask(deliveries, handlers, store),
+    epochs,
   );
 }

@@ -107,6 +107,12 @@ export interface AliKassaOptions {
    * with every failure. Retry-After is honoured. Default 60000.
    */
   pauseMs?: number | undefined;
+  /**
+   * After the database went back (a promoted standby, a restored backup): for so long new payouts are asked about before they
+   * are sent, since their order may have been sent by a payout that was lost. Longer than the clocks of the database's servers
+   * are apart. Default 24 h.
+   */
+  askFirstAfterRestoreMs?: number | undefined;
   worker?: WorkerOptions | undefined;
 }
 
@@ -181,6 +187,7 @@ export function resolveOptions(options: AliKassaOptions, instance = DEFAULT_INST
     maxUnsentAttempts: whole('maxUnsentAttempts', options.maxUnsentAttempts ?? 400, MAX_COUNT),
     maxResubmissions: whole('maxResubmissions', options.maxResubmissions ?? 5, MAX_COUNT),
     pauseMs: whole('pauseMs', options.pauseMs ?? 60_000),
+    askFirstAfterRestoreMs: whole('askFirstAfterRestoreMs', options.askFirstAfterRestoreMs ?? 86_400_000),
     worker: {
       enabled: checkedFlag('worker.enabled', options.worker?.enabled, true),
       concurrency: whole('worker.concurrency', options.worker?.concurrency ?? 10, MAX_CONCURRENCY),

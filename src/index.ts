@@ -28,6 +28,7 @@ export { AliKassaNotification } from './notifications/notification.entity.js';
 export { AccountPause, type PauseReason } from './payouts/account.pause.js';
 export { ALARMS, type Alarm } from './payouts/attention.js';
 export { PayoutDelivery } from './payouts/delivery.entity.js';
+export { DatabaseEpoch, type EpochReason } from './payouts/database.epoch.entity.js';
 export { AliKassaErrorFilter } from './payouts/error.filter.js';
 export type { PayoutStatusChange, PayoutStatusHandler } from './payouts/handler.registry.js';
 export {
@@ -68,4 +69,5 @@ export type {
   ProviderStatus,
 } from './provider/provider.types.js';
 export { SignatureProvider } from './provider/signature.provider.js';
+export { PayoutRecovery, type RecoveryOptions, type RecoveryReport } from './worker/payout.recovery.js';
 export { WorkerService } from './worker/worker.service.js';

@@ -75,7 +75,6 @@ export function loadConfig(env: Environment): AppConfig {
   const passphrase = fileOrInline(read, 'ALIKASSA_PRIVATE_KEY_PASSWORD', 'secret');
   const notificationKey = fileOrInline(read, 'ALIKASSA_NOTIFICATION_PUBLIC_KEY', 'public');
   const ca = fileOrInline(read, 'ALIKASSA_CA', 'public');
-  const concurrency = number('ALIKASSA_CONCURRENCY');
   const schedule = read(SCHEDULE);
   const settingNames = {
     ...SETTING_NAMES,
@@ -105,7 +104,12 @@ export function loadConfig(env: Environment): AppConfig {
     checkSchedule: schedule === undefined ? undefined : parseDurations(SCHEDULE, schedule),
     onNotFound: read('ALIKASSA_ON_NOT_FOUND')?.trim() as AliKassaOptions['onNotFound'],
     pauseMs: number('ALIKASSA_PAUSE_MS'),
-    worker: concurrency === undefined ? undefined : { concurrency },
+    rejectAfterMs: number('ALIKASSA_REJECT_AFTER_MS'),
+    askFirstAfterRestoreMs: number('ALIKASSA_ASK_FIRST_AFTER_RESTORE_MS'),
+    worker: {
+      concurrency: number('ALIKASSA_CONCURRENCY'),
+      enabled: flagOf('ALIKASSA_WORKER_ENABLED', read('ALIKASSA_WORKER_ENABLED'), true),
+    },
   };
   withSettingNames(settingNames, () => resolveOptions(alikassa));
   return {
@@ -153,6 +157,8 @@ const SETTING_NAMES: Readonly<Record<string, string>> = {
   checkSchedule: SCHEDULE,
   onNotFound: 'ALIKASSA_ON_NOT_FOUND',
   pauseMs: 'ALIKASSA_PAUSE_MS',
+  rejectAfterMs: 'ALIKASSA_REJECT_AFTER_MS',
+  askFirstAfterRestoreMs: 'ALIKASSA_ASK_FIRST_AFTER_RESTORE_MS',
   'worker.concurrency': 'ALIKASSA_CONCURRENCY',
 };
 
@@ -194,9 +200,9 @@ function digestOf(text: string | undefined): AliKassaOptions['digest'] {
   throw new ConfigurationError('ALIKASSA_SIGNATURE_DIGEST', 'must be sha1 or sha256');
 }
 
-function flagOf(setting: string, text: string | undefined): boolean {
+function flagOf(setting: string, text: string | undefined, usual = false): boolean {
   const flag = text?.trim().toLowerCase();
-  if (flag === undefined || flag === 'false') return false;
-  if (flag === 'true') return true;
+  if (flag === undefined) return usual;
+  if (flag === 'true' || flag === 'false') return flag === 'true';
   throw new ConfigurationError(setting, 'must be true or false');
 }

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { AliKassaError } from '../alikassa.errors.js';
 import { readEnvironment } from './app.config.js';
 import { helpOf, helpOfAll } from './command.help.js';
-import { UsageError, type CommandEntry, type CommandTable } from './command.js';
+import { FLAGS, UsageError, type CommandEntry, type CommandTable, type Flag } from './command.js';
 import { packageVersion } from './package.version.js';
 
 const EXIT_GRACE_MS = 3_000;
@@ -23,13 +23,20 @@ const COMMANDS: CommandTable = {
   },
   migrate: {
     summary: "run the missing migrations on DATABASE_URL, the job engine's too",
-    down: true,
+    flag: 'down',
     load: async () => (await import('./commands/migrate.js')).migrate,
   },
   doctor: {
     summary: 'check configuration, keys, database, notifications and the provider, and say how to mend what is wrong',
     details: 'It changes nothing, and pays nothing. A line that begins with "warn" may be as it should be; read it.',
     load: async () => (await import('./commands/doctor.js')).doctor,
+  },
+  recover: {
+    summary: 'ask the provider about every open payout of a database that went back, before any is sent',
+    details:
+      'After a restored backup or a failover; while no worker runs, or while they do (docs/operating.md). It may be stopped and run again.',
+    flag: 'dry-run',
+    load: async () => (await import('./commands/recover.js')).recover,
   },
   'keys generate': {
     summary: 'print a new key for ALIKASSA_ENCRYPTION_KEYS',
@@ -88,10 +95,12 @@ export async function main(args: string[]): Promise<number> {
       console.log(helpOf(COMMANDS, name));
       return 0;
     }
-    if (values.down && !entry.down) throw new UsageError(`"${name}" takes no --down`);
+    const wrong = (Object.keys(FLAGS) as Flag[]).find((flag) => values[flag] && flag !== entry.flag);
+    if (wrong) throw new UsageError(`"${name}" takes no --${wrong}`);
     const argument = argumentOf(name, entry, rest);
     const command = await entry.load();
-    return await command(readEnvironment(), { down: values.down ?? false, argument, commands: COMMANDS });
+    const { down = false, 'dry-run': dryRun = false } = values;
+    return await command(readEnvironment(), { down, dryRun, argument, commands: COMMANDS });
   } catch (error) {
     return reported(error);
   }
@@ -106,6 +115,7 @@ function parsed(args: string[]) {
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean', short: 'v' },
         down: { type: 'boolean' },
+        'dry-run': { type: 'boolean' },
       },
     });
   } catch (error) {

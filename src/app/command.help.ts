@@ -1,4 +1,4 @@
-import type { CommandTable } from './command.js';
+import { FLAGS, type CommandTable } from './command.js';
 
 const WIDTH = 92;
 
@@ -27,13 +27,13 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`;
 
 /** What `alikassa <command> --help` says. */
 export function helpOf(commands: CommandTable, name: string): string {
-  const { summary, details, down } = commands[name] ?? { summary: '' };
+  const { summary, details, flag } = commands[name] ?? { summary: '' };
   const text = [
     ...wrapped(`${summary[0]?.toUpperCase() ?? ''}${summary.slice(1)}.`, WIDTH),
     ...(details ? ['', details] : []),
   ];
-  const flag = down ? '\n\n  --down  revert the last migration instead' : '';
-  return `Usage: alikassa ${usageOf(commands, name)}${down ? ' [--down]' : ''}\n\n${text.join('\n')}${flag}
+  const flags = flag ? `\n\n  --${flag}  ${FLAGS[flag]}` : '';
+  return `Usage: alikassa ${usageOf(commands, name)}${flag ? ` [--${flag}]` : ''}\n\n${text.join('\n')}${flags}
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.`;
 }

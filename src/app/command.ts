@@ -7,6 +7,8 @@ export class UsageError extends Error {}
 export interface CommandInput {
   /** Whether `--down` was given. */
   down: boolean;
+  /** Whether `--dry-run` was given. */
+  dryRun: boolean;
   /** What follows the command's name; empty where it takes none. */
   argument: string;
   /** Every command. */
@@ -15,6 +17,14 @@ export interface CommandInput {
 
 /** @returns the exit code: 0 done, 1 failed. @throws UsageError */
 export type Command = (env: Environment, input: CommandInput) => Promise<number>;
+
+/** Flags, and what each says in help. */
+export const FLAGS = {
+  down: 'revert the last migration instead',
+  'dry-run': 'only count what it would do',
+} as const;
+
+export type Flag = keyof typeof FLAGS;
 
 /** One line of the table. */
 export interface CommandEntry {
@@ -25,8 +35,8 @@ export interface CommandEntry {
   argument?: string;
   /** The values that the argument may have, where they can be listed. */
   choices?: readonly string[];
-  /** Whether it takes `--down`. */
-  down?: boolean;
+  /** The flag that it takes. */
+  flag?: Flag;
   /** Loads it when it is asked for: `--help` needs neither Nest nor a database driver. */
   load: () => Promise<Command>;
 }

@@ -76,14 +76,7 @@ function describeController({ type, named }: Described<PayoutController>): void 
       ID,
       ifMatch(false),
       ok('The payout as the provider has settled it.', PayoutDto),
-      ...errorResponses(
-        ...GUARDED,
-        'invalid_input',
-        'payout_not_found',
-        'state_conflict',
-        'stale_revision',
-        'provider_unavailable',
-      ),
+      ...errorResponses(...GUARDED, 'invalid_input', 'payout_not_found', 'stale_revision', 'provider_unavailable'),
     ],
     withdraw: [
       operation('withdrawPayout', 'Take back a payout that was never sent', 'payouts:create'),

@@ -2,8 +2,10 @@ import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { activeTraceparent } from '../instrumentation/spans.js';
 import { pausesTable, pauseSql } from './account.pauses.js';
+import { standingEpochSql } from './database.epochs.js';
 import type { Bind } from './database.statements.js';
 import { tablePath } from './database.tables.js';
+import { reliesOnOwnRecords } from './decision/restored.js';
 import { deliveriesSql } from './delivery.store.js';
 import type { HandlerRegistry } from './handler.registry.js';
 import type { Decision } from './payout.decision.js';
@@ -40,7 +42,8 @@ export class PayoutChanges {
   }
 
   /**
-   * @returns the payout as it is now; null where its row has changed since it was read.
+   * @returns the payout as it is now; null where its row has changed since it was read, or where it is to be sent or ended
+   * as never sent and the database went back since the provider was asked about it.
    * @throws the driver's error: it is for the caller to map.
    */
   async write(
@@ -51,8 +54,10 @@ export class PayoutChanges {
     const columns = [
       { name: 'id', type: 'uuid' },
       { name: 'revision', type: 'integer' },
+      // A database that went back comes to the same revision again, by another way.
+      { name: 'attempt', type: 'integer' },
     ];
-    const values: unknown[] = [payout.id, payout.revision];
+    const values: unknown[] = [payout.id, payout.revision, payout.attempt];
     const bind: Bind = (value, type) => {
       const name = `value_${values.push(value)}`;
       columns.push({ name, type });
@@ -73,11 +78,14 @@ export class PayoutChanges {
     const other = alongside ? `, alongside AS (${alongside(bind, CHANGED)})` : '';
     const names = event && to !== payout.status ? this.handlers.namesFor(to) : [];
     const deliveries = names.length > 0 ? this.deliveriesSql(names, bind) : { table: '', jobs: '' };
+    const standing = reliesOnOwnRecords(payout, decision) ? standingEpochSql(this.dataSource) : null;
     // The result must be durable before anything is done about it, whatever the role's default is.
-    return `, changed AS (
+    return `${standing ? `, ${standing.cte}` : ''}, changed AS (
          UPDATE ${tablePath(this.dataSource, 'alikassa_payouts')} AS payout
          SET ${assignments.join(', ')}
          FROM wanted WHERE payout.id = wanted.id AND payout.revision = wanted.revision
+           AND payout.attempt = wanted.attempt
+           ${standing ? `AND ${standing.holds}` : ''}
          RETURNING payout.*
        )${history}${pauses}${other}${deliveries.table}
        SELECT ${this.rows.list('changed')}, ${CLOCK}, set_config('synchronous_commit', 'on', true) AS durable

@@ -2,6 +2,7 @@ import { claim, leaseExpired, submission, unopened } from './decision/attempt.js
 import type { Decision, DecisionPolicy } from './decision/decision.js';
 import { fault, paused } from './decision/hold.js';
 import { person, withdrawal } from './decision/person.js';
+import { restored } from './decision/restored.js';
 import { providerWord, type Word } from './decision/provider.word.js';
 import { unanswerable } from './decision/waiting.js';
 import type { Payout } from './payout.entity.js';
@@ -32,6 +33,8 @@ export function decide(payout: Payout, evidence: Evidence, policy: DecisionPolic
       return notification(payout, evidence, policy, now);
     case 'lease_expired':
       return leaseExpired(payout, now);
+    case 'restored':
+      return restored(payout, evidence, policy, now);
     case 'paused':
       return paused(payout, evidence.reason, evidence.afterMs);
     case 'fault':

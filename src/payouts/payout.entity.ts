@@ -114,6 +114,17 @@ export class Payout {
   @Column({ name: 'check_count', type: 'integer', update: false })
   checkCount!: number;
 
+  /** Epoch of the database in which the provider was asked about the payout; null where no change made that necessary. */
+  @Column({ type: 'integer', nullable: true, update: false })
+  epoch!: number | null;
+
+  /**
+   * Since when a payout that was `queued` is doubted: the database went back, and the provider may have it. Null again when
+   * the provider has spoken of it or confirmed that it does not have it.
+   */
+  @Column({ name: 'doubted_at', type: 'timestamptz', nullable: true, update: false })
+  doubtedAt!: Date | null;
+
   /** When the next job of this payout is due; the sweep repairs what is overdue. */
   @Column({ name: 'due_at', type: 'timestamptz', nullable: true, update: false })
   dueAt!: Date | null;

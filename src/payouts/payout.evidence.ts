@@ -64,6 +64,11 @@ export type Evidence =
   | ({ type: 'notification'; facts: ProviderFacts } & Foreign)
   /** The lease of an attempt ran out by the database's clock. */
   | { type: 'lease_expired' }
+  /**
+   * The database went back, in the epoch of this number; the provider is asked about the payout after so long. With `isSent`
+   * an attempt is known that the row does not know, and that may have been sent.
+   */
+  | { type: 'restored'; epoch: number; afterMs: number; isSent?: boolean }
   /** The account of a queued payout is paused for so long. */
   | { type: 'paused'; reason: PauseReason; afterMs: number }
   /** The payout cannot be sent as it is stored. */

@@ -47,10 +47,6 @@ export class PayoutOperations {
     if (revision !== undefined && checkedRevision(revision) !== payout.revision) {
       throw await this.explained(new StaleRevisionError(id, revision, payout.revision));
     }
-    // An attempt that is proven unsent may be asked about too: the answer can only confirm it.
-    if (payout.attempt === 0) {
-      throw new StateConflictError(`Payout ${id} is ${payout.status} and was never sent: the provider cannot know it.`);
-    }
     const outcomes = await this.ask(payout);
     let settled = payout;
     for (const outcome of outcomes) {

@@ -164,9 +164,8 @@ export class PayoutService {
 
   /**
    * Asks the provider for the status now and settles what it says. A final payout is asked about too: what contradicts
-   * it raises `attention`.
-   * @throws PayoutNotFoundError, StaleRevisionError (a revision was given and is not the payout's), StateConflictError (never
-   * sent yet), ProviderUnavailableError
+   * it raises `attention`. So is one that was never sent, since a database that went back does not know what was sent.
+   * @throws PayoutNotFoundError, StaleRevisionError (a revision was given and is not the payout's), ProviderUnavailableError
    */
   async refresh(id: string, options: RefreshOptions = {}): Promise<Payout> {
     return this.operations.refresh(checkedId(id), options);

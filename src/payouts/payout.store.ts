@@ -4,8 +4,10 @@ import { PayoutNotFoundError, StaleRevisionError, StateConflictError } from '../
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { instruments } from '../instrumentation/instruments.js';
 import { pausesTable, standingPauseSql, type StandingPause } from './account.pauses.js';
+import { DatabaseEpochs, type StandingEpoch } from './database.epochs.js';
 import { isDatabaseError, isTaken, isTransientDatabaseError, mapped, mappedDatabaseError } from './database.errors.js';
 import { tablePath } from './database.tables.js';
+import { isLostAttempt, reliesOnOwnRecords } from './decision/restored.js';
 import type { HandlerRegistry } from './handler.registry.js';
 import type { OpenOrders } from './open.orders.js';
 import { PayoutChanges, type Alongside } from './payout.changes.js';
@@ -57,6 +59,7 @@ export class PayoutStore {
   private readonly rows: PayoutRows;
   private readonly batches: RowBatches;
   private readonly changes: PayoutChanges;
+  private readonly epochs: DatabaseEpochs;
 
   constructor(
     private readonly dataSource: DataSource,
@@ -68,6 +71,7 @@ export class PayoutStore {
     this.rows = new PayoutRows(dataSource);
     this.batches = new RowBatches(dataSource);
     this.changes = new PayoutChanges(dataSource, options, handlers, this.rows, this.batches);
+    this.epochs = new DatabaseEpochs(dataSource, options);
   }
 
   /**
@@ -78,10 +82,18 @@ export class PayoutStore {
    */
   async settle(id: string, evidence: Evidence, { known, alongside }: SettleOptions = {}): Promise<Settled> {
     let taken = evidence;
+    let isNoted = false;
     for (let given = known, failures = 0; ; given = undefined) {
       try {
         const snapshot = given ?? (await this.read(id));
         const { payout } = snapshot;
+        if (!given && taken.type === 'submission' && !isNoted && isLostAttempt(payout, taken)) {
+          const noted = await this.noteLostAttempt(id, taken, known);
+          isNoted = true;
+          // What it says is not taken for what another attempt has come to; that it was accepted is heard.
+          if (taken.outcome.kind !== 'ok') return noted;
+          continue;
+        }
         const decision = decide(payout, taken, this.options, snapshot.now);
         // What was given may be stale: only the row as it is now can say that nothing changes.
         if (!decision && !given) return { payout, changed: false, known: snapshot };
@@ -91,6 +103,7 @@ export class PayoutStore {
           if (isFinal(decision.to) && !isFinal(payout.status)) countSettled(payout, decision.to);
           return { payout: changed.payout, changed: true, known: changed };
         }
+        if (decision && reliesOnOwnRecords(payout, decision)) await this.doubt(id);
       } catch (error) {
         const isRefused = error instanceof StateConflictError || error instanceof StaleRevisionError;
         if (given && isRefused) continue;
@@ -99,6 +112,7 @@ export class PayoutStore {
           taken = { ...taken, isForeignId: true };
           continue;
         }
+        if (error instanceof PayoutNotFoundError && evidence.type === 'submission') await this.noteLost(known);
         // A lost answer leaves it open whether the write happened; the next read shows it.
         failures += 1;
         if (!isTransientDatabaseError(error)) throw isDatabaseError(error) ? mappedDatabaseError(error) : error;
@@ -133,6 +147,30 @@ export class PayoutStore {
    */
   async claim(id: string, token: string, known?: PayoutSnapshot): Promise<Settled> {
     return this.settle(id, { type: 'claimed', token }, { known });
+  }
+
+  /** Has the provider asked about a payout, if the database went back since it was. */
+  private async doubt(id: string): Promise<void> {
+    const epoch = await this.epochs.recognise();
+    if (!(await this.epochs.doubts(epoch, id))) return;
+    const [afterMs = 0] = await this.epochs.turns(epoch, 1);
+    await this.settle(id, { type: 'restored', epoch: epoch.id, afterMs });
+  }
+
+  /** Has the provider asked about a payout because of an attempt that the database does not know. */
+  private async noteLostAttempt(
+    id: string,
+    { outcome }: Extract<Evidence, { type: 'submission' }>,
+    known: PayoutSnapshot | undefined,
+  ): Promise<Settled> {
+    const epoch = await this.noteLost(known);
+    const [afterMs = 0] = await this.epochs.turns(epoch, 1);
+    return this.settle(id, { type: 'restored', epoch: epoch.id, afterMs, isSent: outcome.kind !== 'never_sent' });
+  }
+
+  private async noteLost(known: PayoutSnapshot | undefined): Promise<StandingEpoch> {
+    const leaseUntil = known?.payout.leaseUntil?.getTime();
+    return this.epochs.noteLostAttempt(leaseUntil ? new Date(leaseUntil - this.options.leaseMs) : null);
   }
 
   /** Ids of payouts whose attempt has lost its lease, by the database's clock. */

@@ -4,6 +4,7 @@ import type { DeliveryStore } from '../payouts/delivery.store.js';
 import type { JobStore } from '../payouts/job.store.js';
 import type { PayoutStore } from '../payouts/payout.store.js';
 import type { RecipientRetention } from '../payouts/recipient.retention.js';
+import type { RestoredPayouts } from '../payouts/restored.payouts.js';
 
 const BATCH = 500;
 /** Of checks: each open payout has its turn every hour at least. */
@@ -16,7 +17,7 @@ const MAX_RUN_MS = 10_000;
 
 /**
  * Adds the jobs of the checks that come due. Repairs what a dead worker left: expired leases, and what is overdue because
- * its job is locked or lost. After that it erases the recipients whose retention has ended.
+ * its job is locked or lost, or the database went back. After that it erases the recipients whose retention has ended.
  */
 export class SweepTask {
   private readonly logger = new Logger('AliKassaSweep');
@@ -27,11 +28,13 @@ export class SweepTask {
     private readonly jobs: JobStore,
     private readonly retention: RecipientRetention,
     private readonly options: ResolvedOptions,
+    private readonly restored: RestoredPayouts,
   ) {}
 
   async run(): Promise<void> {
     // First, so that polling goes on whatever cannot be repaired.
     await this.store.scheduleChecks(SWEEPS_AHEAD * this.options.worker.sweepIntervalMs, MOST_CHECKS);
+    await this.restored.bring();
     const expired = await this.store.expiredLeases(BATCH);
     for (const id of expired) await this.store.settle(id, { type: 'lease_expired' });
     const { leaseMs, worker } = this.options;

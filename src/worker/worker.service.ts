@@ -22,6 +22,7 @@ import {
   type DeliveryJob,
   type PayoutJob,
 } from '../payouts/payout.queue.js';
+import type { DatabaseEpochs } from '../payouts/database.epochs.js';
 import type { CheckTask } from './check.task.js';
 import type { DeliverTask } from './deliver.task.js';
 import type { SubmitTask } from './submit.task.js';
@@ -52,6 +53,7 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
     private readonly check: CheckTask,
     private readonly sweep: SweepTask,
     private readonly deliver: DeliverTask,
+    private readonly epochs: DatabaseEpochs,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -62,6 +64,8 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
     await runMigrations({ pgPool: this.pool, schema, logger: this.engineLogger() }).catch((error: unknown) => {
       throw isDenied(error) ? new ConfigurationError('worker.schema', NEEDS_OWNER) : error;
     });
+    // Before there is a payout: the first epoch doubts none.
+    await this.epochs.recognise();
     if (!enabled) return;
     this.supervision = this.supervise(await this.startRunner());
     this.sweepTimer = setInterval(() => void this.askForSweep(), sweepIntervalMs);

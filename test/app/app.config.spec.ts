@@ -54,3 +54,20 @@ describe('LOG_FORMAT', () => {
     );
   });
 });
+
+describe('ALIKASSA_WORKER_ENABLED', () => {
+  it.each([
+    [undefined, true],
+    ['', true],
+    ['true', true],
+    [' FALSE ', false],
+  ])('%j is %j', (text, enabled) => {
+    expect(loadConfig({ ...GOOD, ALIKASSA_WORKER_ENABLED: text }).alikassa.worker?.enabled).toBe(enabled);
+  });
+
+  it('is true or false, and nothing else', () => {
+    expect(() => loadConfig({ ...GOOD, ALIKASSA_WORKER_ENABLED: 'no' })).toThrow(
+      new ConfigurationError('ALIKASSA_WORKER_ENABLED', 'must be true or false'),
+    );
+  });
+});

@@ -12,6 +12,7 @@ const COMMANDS = [
   'serve',
   'demo',
   'migrate',
+  'recover',
   'doctor',
   'keys generate',
   'keys rotate',
@@ -205,6 +206,7 @@ describe('alikassa completion', () => {
     expect(offered(out, ['do'])).toEqual(['doctor']);
     expect(offered(out, ['keys', ''])).toEqual(['generate', 'rotate']);
     expect(offered(out, ['migrate', '--'])).toEqual(['--down', '--help']);
+    expect(offered(out, ['recover', '--'])).toEqual(['--dry-run', '--help']);
     expect(offered(out, ['completion', ''])).toEqual(['--help', 'bash', 'fish', 'zsh']);
   });
 

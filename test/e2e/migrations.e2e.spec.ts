@@ -35,6 +35,7 @@ describe('the migrations', () => {
   it('run back to nothing and forward again', async () => {
     const all = [
       'alikassa_account_pauses',
+      'alikassa_database_epochs',
       'alikassa_deliveries',
       'alikassa_notifications',
       'alikassa_payout_events',

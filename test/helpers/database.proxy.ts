@@ -27,7 +27,7 @@ export class DatabaseProxy {
   private readonly holds: Held[] = [];
   private readonly server = createServer((client) => this.serve(client));
 
-  private constructor(private readonly target: URL) {}
+  private constructor(private target: URL) {}
 
   /** @param url of the database behind it. */
   static async start(url: string): Promise<DatabaseProxy> {
@@ -52,6 +52,12 @@ export class DatabaseProxy {
   /** Keeps back what the server says to the next such statement, which it does meanwhile. @returns passes it on. */
   hold(statement: RegExp): Promise<() => void> {
     return new Promise((done) => this.holds.push({ statement, done }));
+  }
+
+  /** Ends every connection; new ones lead to another server, as a load balancer does it after a failover. */
+  switchTo(url: string): void {
+    this.target = new URL(url);
+    for (const socket of this.sockets) socket.destroy();
   }
 
   async stop(): Promise<void> {

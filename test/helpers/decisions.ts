@@ -53,6 +53,8 @@ export function payout(changes: Partial<Payout> = {}): Payout {
     notFoundCount: 0,
     notFoundSince: null,
     checkCount: 0,
+    epoch: null,
+    doubtedAt: null,
     leaseUntil: null,
     dueAt: null,
     createdAt: NOW,

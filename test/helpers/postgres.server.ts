@@ -8,6 +8,8 @@ import { eventually } from './until.js';
 
 export interface PostgresServer {
   url: string;
+  /** Holds its data, below `data`. */
+  folder: string;
   /** A migrated database on it. */
   createDatabase(): Promise<TestDatabase>;
   /** Ends it in good order: every session is told (57P01), the data is on disk. */
@@ -22,11 +24,22 @@ export interface PostgresServer {
   remove(): Promise<void>;
 }
 
-/** A Postgres of the test's own, to be stopped and killed. */
-export async function startPostgresServer(): Promise<PostgresServer> {
+/**
+ * A Postgres of the test's own, to be stopped and killed.
+ * @param folder that holds its data already; by default a new one.
+ */
+export async function startPostgresServer(folder?: string): Promise<PostgresServer> {
+  return serverIn(folder ?? (await serverFolder()));
+}
+
+/** A folder that the server's user can reach: as root it runs as another one. */
+export async function serverFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'alikassa-server-'));
-  // As root the server runs as another user, which must be able to reach its folder.
   await chmod(folder, 0o711);
+  return folder;
+}
+
+async function serverIn(folder: string): Promise<PostgresServer> {
   // Given, so that it is the same after a restart.
   const port = await freePort();
   const start = (): Promise<EmbeddedPostgres> =>
@@ -39,6 +52,7 @@ export async function startPostgresServer(): Promise<PostgresServer> {
   };
   return {
     url,
+    folder,
     createDatabase: () => createTestDatabase(url),
     stop,
     start: async () => {
@@ -46,6 +60,7 @@ export async function startPostgresServer(): Promise<PostgresServer> {
       server ??= await eventually('the server starts', start);
     },
     crash: async () => {
+      if (!server) return;
       const [pid] = (await readFile(join(folder, 'data', 'postmaster.pid'), 'utf8')).split('\n');
       process.kill(Number(pid), 'SIGKILL');
       await stop();

@@ -77,7 +77,9 @@ describe('an attempt that no longer holds the payout', () => {
       next: 'keep',
     });
     const row = next(sending({ attempt: 2, possiblySent: true }), decision);
-    expect(submitted(row, acceptedAs('10'))).toMatchObject({ to: 'wait', set: { providerId: '10' } });
+    expect(submitted(row, acceptedAs('10'), { attempt: 2 })).toMatchObject({ to: 'wait', set: { providerId: '10' } });
+    // The version before raises the number and keeps the token.
+    expect(submitted(row, { kind: 'never_sent' })).toBeNull();
     expect(questionsFor(payout({ ...row, providerId: '10' }))).toEqual([
       { id: '10' },
       { order_id: 'A-1' },

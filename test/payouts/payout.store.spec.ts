@@ -47,7 +47,7 @@ describe('PayoutStore', () => {
     it('writes nothing where the evidence changes nothing', async () => {
       const id = await test.add();
       const before = await test.row(id);
-      const { payout, changed } = await test.store.settle(id, unclear);
+      const { payout, changed } = await test.store.settle(id, { type: 'lease_expired' });
       expect({ changed, id: payout.id }).toEqual({ changed: false, id });
       expect(await test.row(id)).toEqual(before);
       expect(await test.events(id)).toHaveLength(1);

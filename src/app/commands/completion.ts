@@ -22,12 +22,12 @@ function choicesOf(commands: CommandTable): Choices {
     const words = choices.get(after) ?? [];
     if (!words.includes(word)) choices.set(after, [...words, word]);
   };
-  for (const [name, { choices: values = [], down }] of Object.entries(commands)) {
+  for (const [name, { choices: values = [], flag }] of Object.entries(commands)) {
     const [first = '', second] = name.split(' ');
     add('', first);
     if (second) add(first, second);
     for (const value of values) add(name, value);
-    if (down) add(name, '--down');
+    if (flag) add(name, `--${flag}`);
     if (!second) add(name, '--help');
   }
   for (const word of ['--help', '--version']) add('', word);

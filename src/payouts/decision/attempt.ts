@@ -57,13 +57,18 @@ export function unopened(payout: Payout, outcome: NeverSent, policy: DecisionPol
 
 /** What became of an attempt. Only the one that holds the payout writes; an acceptance is heard from any. */
 export function submission(payout: Payout, evidence: Submission, policy: DecisionPolicy, now: Date): Decision | null {
-  const { token, outcome } = evidence;
-  if (payout.status !== 'sending' || payout.attemptToken !== token) return late(payout, evidence, policy);
+  const { outcome } = evidence;
+  if (payout.status !== 'sending' || !isOf(payout, evidence)) return late(payout, evidence, policy);
   const claimedAt = new Date((payout.leaseUntil ?? now).getTime() - policy.leaseMs);
   const pause = isAnswer(outcome) ? { to: 'lifted' as const, claimedAt } : pauseAfter(outcome, policy);
   const decision = ofOwnAttempt(payout, evidence, policy, now);
   // The attempt is accounted for: heard again, it is none that may still tell something.
   return { ...decision, set: { ...decision.set, attemptToken: null }, pause };
+}
+
+/** Whether the evidence is of the attempt that was made last. The version before raises the number and keeps the token. */
+function isOf(payout: Payout, { attempt, token }: Submission): boolean {
+  return payout.attempt === attempt && payout.attemptToken === token;
 }
 
 function ofOwnAttempt(payout: Payout, evidence: Submission, policy: DecisionPolicy, now: Date): Decision {
@@ -117,9 +122,9 @@ function accepted(payout: Payout, outcome: Accepted, isForeignId: boolean, polic
  * person where another one may be on its way or the payout has ended.
  */
 function late(payout: Payout, evidence: Submission, policy: DecisionPolicy): Decision | null {
-  const { token, outcome } = evidence;
+  const { outcome } = evidence;
   if (outcome.kind === 'ok') return lateAcceptance(payout, evidence, outcome, policy);
-  const isAccountedFor = payout.attemptToken !== token || payout.status !== 'unknown';
+  const isAccountedFor = !isOf(payout, evidence) || payout.status !== 'unknown';
   if (outcome.kind !== 'never_sent' || isAccountedFor) return null;
   return {
     to: 'unknown',

@@ -44,4 +44,5 @@ export const FOUND = {
   notFoundSince: null,
   refusedAt: null,
   checkCount: 0,
+  doubtedAt: null,
 } as const satisfies Partial<Payout>;

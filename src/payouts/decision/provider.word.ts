@@ -32,7 +32,8 @@ export function providerWord(payout: Payout, word: Word, policy: DecisionPolicy,
 /** The payout takes the provider's status. */
 function settled(payout: Payout, { facts, source }: Word, policy: DecisionPolicy): Decision {
   const alarms: Alarm[] = [];
-  if (payout.status === 'queued' && !payout.possiblySent) alarms.push('known_to_provider_before_sent');
+  const isDoubted = payout.status === 'queued' || payout.doubtedAt !== null;
+  if (isDoubted && !payout.possiblySent) alarms.push('known_to_provider_before_sent');
   alarms.push(...shortness(payout, facts));
   const isOpen = facts.status === 'wait';
   return {

@@ -6,6 +6,7 @@ import { backoff, followUp, nextCheck, type NextJob } from '../payout.schedule.j
 import { isFinal } from '../payout.status.js';
 import { pauseAfter, retryAfterOf } from './attempt.js';
 import { maybeSent, type Decision, type DecisionPolicy } from './decision.js';
+import { notFoundAfterRestore } from './restored.js';
 
 /** The status call did not tell of the payout: it does not know it, or could not be asked. */
 export function unanswerable(
@@ -17,7 +18,10 @@ export function unanswerable(
   if (isFinal(payout.status)) return askedAfterEnd(payout, policy);
   // Only an open payout that was sent is polled; a failed question about any other one says nothing.
   if (payout.status !== 'wait' && payout.status !== 'unknown') return null;
-  if (outcome.kind === 'not_found') return notFound(payout, traceOf(outcome), policy, now);
+  if (outcome.kind === 'not_found') {
+    const detail = traceOf(outcome);
+    return notFoundAfterRestore(payout, detail, policy, now) ?? notFound(payout, detail, policy, now);
+  }
   return { ...stillOpen(payout, policy, now, retryAfterOf(outcome)), pause: pauseAfter(outcome, policy) };
 }
 
