@@ -1,7 +1,7 @@
 import { StateConflictError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import type { CreatePayoutAnswer, PayoutStatusAnswer, ProviderOutcome } from '../provider/provider.types.js';
-import { isAskedAbout, notFoundAfterRestore, restored } from './decision/restored.js';
+import { notFoundAfterRestore, refuseWhileAskedAbout, restored } from './decision/restored.js';
 import { withdrawal } from './decision/withdrawal.js';
 import type { PauseChange, PauseReason } from './account.pause.js';
 import { isPauseNote, pauseNote } from './pause.note.js';
@@ -379,7 +379,8 @@ function person(payout: Payout, evidence: Extract<Evidence, { type: 'person' }>)
   const { outcome, reason, actor } = evidence;
   const event = { type: 'person', actor, detail: { outcome, reason } };
   const isHeld = payout.status === 'queued' && payout.attention !== null;
-  if (outcome === 'resubmit' && !isAskedAbout(payout) && (payout.status === 'unknown' || isHeld)) {
+  if (outcome === 'resubmit') refuseWhileAskedAbout(payout);
+  if (outcome === 'resubmit' && (payout.status === 'unknown' || isHeld)) {
     const set = { attention: null, unsentCount: 0, notFoundCount: 0, notFoundSince: null, refusedAt: null };
     return { to: 'queued', set, next: { task: 'submit', afterMs: 0 }, event };
   }

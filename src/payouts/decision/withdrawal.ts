@@ -1,15 +1,11 @@
 import { StateConflictError } from '../../alikassa.errors.js';
 import type { Decision } from '../payout.decision.js';
 import type { Payout } from '../payout.entity.js';
-import { isAskedAbout } from './restored.js';
+import { refuseWhileAskedAbout } from './restored.js';
 
 /** The host takes a payout back. @throws StateConflictError unless it was never sent. */
 export function withdrawal(payout: Payout, actor: string | undefined): Decision {
-  if (isAskedAbout(payout)) {
-    throw new StateConflictError(
-      `Payout ${payout.id} is being asked about, since the database went back: withdraw it when it is queued again.`,
-    );
-  }
+  refuseWhileAskedAbout(payout);
   const isKnownToProvider = payout.attention?.startsWith('conflict_') ?? false;
   if (payout.status !== 'queued' || payout.possiblySent || isKnownToProvider) {
     throw new StateConflictError(
