@@ -1,14 +1,19 @@
 import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { ConfigurationError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import type { EpochReason } from './database.epoch.entity.js';
-import { mapped } from './database.errors.js';
+import { mapped, mappedDatabaseError } from './database.errors.js';
 import { functionPath, tablePath } from './database.tables.js';
 
 /** Between two questions about payouts of a database that went back, over all processes: the provider may answer 429. */
 const ASK_EVERY_MS = 50;
 /** Somebody else may begin the epoch at the same moment. */
 const RECOGNITIONS = 5;
+/** SQLSTATEs of a table or function that is not there, or that the role may not use. */
+const MISSING = /^42(?:501|P01|883)$/;
+const NEEDS_OWNER =
+  "holds no alikassa_database_epochs that the database's role may use; migrate as the owner and grant it (docs/DATABASE.md)";
 
 /** The epoch that holds. */
 export interface StandingEpoch {
@@ -36,14 +41,25 @@ export class DatabaseEpochs {
     private readonly options: Pick<ResolvedOptions, 'instance' | 'askFirstAfterRestoreMs' | 'leaseMs'>,
   ) {}
 
+  /**
+   * As `recognise`, when the application starts.
+   * @throws ConfigurationError where the tables are missing, or the role may not use them.
+   */
+  async open(): Promise<StandingEpoch> {
+    return this.standing('false', []).catch((error: unknown) => {
+      const isMissing = MISSING.test(String((error as { code?: unknown }).code));
+      throw isMissing ? new ConfigurationError('DataSource', NEEDS_OWNER) : mappedDatabaseError(error);
+    });
+  }
+
   /** The epoch that holds; a new one where the database has changed. @throws DatabaseUnavailableError */
   async recognise(): Promise<StandingEpoch> {
-    return this.standing('false', []);
+    return mapped(this.standing('false', []));
   }
 
   /** Begins an epoch because a person says that the database went back. @throws DatabaseUnavailableError */
   async begin(): Promise<StandingEpoch> {
-    return this.standing('true', ['person']);
+    return mapped(this.standing('true', ['person']));
   }
 
   /**
@@ -54,11 +70,8 @@ export class DatabaseEpochs {
    */
   async noteLostAttempt(claimedAt: Date | null): Promise<StandingEpoch> {
     const lease = `$4 * interval '1 ms'`;
-    return this.standing(`last.id IS NULL OR last.began_at + ${lease} < coalesce($3::timestamptz, clock_timestamp())`, [
-      'evidence',
-      claimedAt,
-      this.options.leaseMs,
-    ]);
+    const isNew = `last.id IS NULL OR last.began_at + ${lease} < coalesce($3::timestamptz, clock_timestamp())`;
+    return mapped(this.standing(isNew, ['evidence', claimedAt, this.options.leaseMs]));
   }
 
   /** Whether the provider must be asked about a payout before it is sent or taken back. @throws DatabaseUnavailableError */
@@ -124,7 +137,8 @@ export class DatabaseEpochs {
          SELECT *, false FROM last WHERE NOT EXISTS (SELECT FROM added)
        ) AS epoch`;
     for (let tries = 1; ; tries++) {
-      const [row] = await this.query<EpochRow>(sql, [this.options.askFirstAfterRestoreMs, reason, ...more]);
+      const params = [this.options.askFirstAfterRestoreMs, reason, ...more];
+      const [row] = await this.dataSource.query<EpochRow[]>(sql, params);
       if (row?.isAdded && row.isDoubting) this.report(row);
       if (row && (row.isCurrent || tries === RECOGNITIONS)) return row;
       if (tries === RECOGNITIONS) throw new TypeError('The epoch of the database cannot be told.');

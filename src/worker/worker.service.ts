@@ -65,7 +65,7 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
       throw isDenied(error) ? new ConfigurationError('worker.schema', NEEDS_OWNER) : error;
     });
     // Before there is a payout: the first epoch doubts none.
-    await this.epochs.recognise();
+    await this.epochs.open();
     if (!enabled) return;
     this.supervision = this.supervise(await this.startRunner());
     this.sweepTimer = setInterval(() => void this.askForSweep(), sweepIntervalMs);

@@ -7,3 +7,4 @@ import '../payouts/payout.decision.pauses.spec.js';
 import '../payouts/payout.decision.people.spec.js';
 import '../payouts/payout.decision.provider.spec.js';
 import '../payouts/payout.decision.unopened.spec.js';
+import '../payouts/payout.decision.restored.spec.js';

@@ -25,6 +25,7 @@ const TARGETS = {
   'src/payouts/decision/hold.ts': ['test/mutation/payout.decision.ts'],
   'src/payouts/decision/person.ts': ['test/mutation/payout.decision.ts'],
   'src/payouts/decision/provider.word.ts': ['test/mutation/payout.decision.ts'],
+  'src/payouts/decision/restored.ts': ['test/mutation/payout.decision.ts'],
   'src/payouts/decision/waiting.ts': ['test/mutation/payout.decision.ts'],
   'src/payouts/payout.facts.ts': ['test/mutation/payout.decision.ts'],
   'src/payouts/payout.schedule.ts': ['test/payouts/payout.schedule.spec.ts'],

@@ -1,8 +1,11 @@
 import { StaleRevisionError } from '../../src/alikassa.errors.js';
 import type { Evidence } from '../../src/payouts/payout.evidence.js';
 import { randomUUID } from 'node:crypto';
+import { DataSource } from 'typeorm';
+import { alikassaEntities } from '../../src/alikassa.module.js';
 import { DatabaseEpochs } from '../../src/payouts/database.epochs.js';
 import { RestoredPayouts } from '../../src/payouts/restored.payouts.js';
+import { createTestDatabase } from '../helpers/database.js';
 import {
   accepted,
   newPayout,
@@ -81,6 +84,18 @@ describe('the epochs of the database', () => {
     const turns = [...(await epochs.turns(epoch, 3)), ...(await epochs.turns(epoch, 2))];
     expect(turns.map((ms) => Math.round(ms / 50))).toEqual([0, 1, 2, 3, 4]);
   });
+});
+
+it('an application whose role may not use the table of the epochs says so at its start', async () => {
+  const database = await createTestDatabase(undefined, true);
+  await database.pool.query('REVOKE ALL ON alikassa_database_epochs FROM alikassa_app');
+  const settings = { type: 'postgres', url: database.url, entities: alikassaEntities } as const;
+  const dataSource = await new DataSource(settings).initialize();
+  await expect(new DatabaseEpochs(dataSource, OPTIONS).open()).rejects.toThrow('migrate as the owner and grant it');
+  await database.pool.query('GRANT SELECT, INSERT, UPDATE ON alikassa_database_epochs TO alikassa_app');
+  expect(await new DatabaseEpochs(dataSource, OPTIONS).open()).toMatchObject({ id: 1, reason: 'first' });
+  await dataSource.destroy();
+  await database.drop();
 });
 
 describe('a payout from before the database changed', () => {

@@ -1,6 +1,7 @@
 import { DataSource, type Logger } from 'typeorm';
 import { alikassaEntities } from '../../src/alikassa.module.js';
 import { resolveOptions } from '../../src/alikassa.options.js';
+import { DatabaseEpochs } from '../../src/payouts/database.epochs.js';
 import { DeliveryStore } from '../../src/payouts/delivery.store.js';
 import { HandlerRegistry } from '../../src/payouts/handler.registry.js';
 import { OpenOrders } from '../../src/payouts/open.orders.js';
@@ -93,6 +94,8 @@ beforeAll(async () => {
     SELECT event.id, 'h', now() - interval '1 h', instance
     FROM alikassa_payout_events AS event JOIN alikassa_payouts AS payout ON payout.id = payout_id
     WHERE status <> 'cancel'`);
+  await database.pool.query(`
+    INSERT INTO alikassa_database_epochs (id, identity, reason, ask_until) VALUES (1, 'i', 'person', now() + interval '1 d')`);
   await database.pool.query('VACUUM ANALYZE');
 });
 afterAll(async () => {
@@ -105,6 +108,7 @@ const payouts = (): PayoutService => {
   const none = undefined as never;
   return new PayoutService(dataSource, options, store(), none, new RecipientCipher([key]), none, none);
 };
+const EPOCH = { id: 1, reason: 'person', isDoubting: true } as const;
 const OVERDUE = { overdueMs: 1_000, limit: 500, runMs: 10_000 };
 
 it.each<[what: string, run: () => Promise<unknown>]>([
@@ -115,6 +119,10 @@ it.each<[what: string, run: () => Promise<unknown>]>([
   ['expired leases', () => store().expiredLeases(500)],
   ['overdue payouts', () => store().requeueOverdue(OVERDUE)],
   ['overdue calls of handlers', () => new DeliveryStore(dataSource, options).requeueOverdue(OVERDUE)],
+  [
+    'what a database that went back has to ask about',
+    () => new DatabaseEpochs(dataSource, options).unasked(EPOCH, 500),
+  ],
   ['recipients to erase', () => new RecipientRetention(dataSource, options).erase()],
   ['the overview', () => new PayoutOverview(dataSource, options).read()],
 ])('%s of a small merchant: the rows of a big one on the same tables are not read past', async (_, run) => {

@@ -5,7 +5,7 @@ import type { Evidence } from '../payout.evidence.js';
 import { followUp } from '../payout.schedule.js';
 import { isFinal } from '../payout.status.js';
 import type { Decision, DecisionPolicy } from './decision.js';
-import { isAskedAbout } from './restored.js';
+import { refuseWhileAskedAbout } from './restored.js';
 
 type Person = Extract<Evidence, { type: 'person' }>;
 type Withdrawal = Extract<Evidence, { type: 'withdrawal' }>;
@@ -18,11 +18,7 @@ function refuseStale(payout: Payout, { revision }: Person | Withdrawal): void {
 /** A payout is taken back before it was sent. */
 export function withdrawal(payout: Payout, evidence: Withdrawal): Decision {
   refuseStale(payout, evidence);
-  if (isAskedAbout(payout)) {
-    throw new StateConflictError(
-      `Payout ${payout.id} is being asked about, since the database went back: withdraw it when it is queued again.`,
-    );
-  }
+  refuseWhileAskedAbout(payout);
   if (payout.status !== 'queued' || payout.possiblySent || hasConflict(payout.attention)) {
     throw new StateConflictError(
       `Payout ${payout.id} is ${payout.status} and may have been sent: only one that never was can be withdrawn.`,
@@ -41,8 +37,9 @@ export function person(payout: Payout, evidence: Person, policy: DecisionPolicy)
   if (outcome === 'acknowledge') return { ...acknowledged(payout, evidence), event };
   const isHeld = payout.status === 'queued' && payout.attention.length > 0;
   // An id: the provider has the payout, and would have it twice.
-  const mayResubmit = payout.providerId === null && !isAskedAbout(payout);
-  if (outcome === 'resubmit' && mayResubmit && (payout.status === 'unknown' || isHeld)) {
+  if (outcome === 'resubmit') refuseWhileAskedAbout(payout);
+  const mayResubmit = outcome === 'resubmit' && payout.providerId === null;
+  if (mayResubmit && (payout.status === 'unknown' || isHeld)) {
     const set = { attention: [], unsentCount: 0, notFoundCount: 0, notFoundSince: null, refusedAt: null };
     return { to: 'queued', set, next: { task: 'submit', afterMs: 0 }, event };
   }

@@ -1,3 +1,4 @@
+import { StateConflictError } from '../../alikassa.errors.js';
 import { hasConflict, unanswered } from '../attention.js';
 import type { Payout } from '../payout.entity.js';
 import type { Evidence } from '../payout.evidence.js';
@@ -96,10 +97,19 @@ export function notFoundAfterRestore(
   };
 }
 
+/** @throws StateConflictError while the provider is asked whether it has a payout that was queued. */
+export function refuseWhileAskedAbout(payout: Payout): void {
+  if (!isAskedAbout(payout)) return;
+  throw new StateConflictError(
+    `Payout ${payout.id} is being asked about, since the database went back: it is queued again by itself when the ` +
+      'provider does not have it; withdraw it then.',
+  );
+}
+
 /**
  * Whether the payout was queued when the database went back, and goes out by itself unless the provider has it. With a
  * conflict the provider has spoken of it: then a person must look first.
  */
-export function isAskedAbout({ status, doubtedAt, attention, heard }: Payout): boolean {
+function isAskedAbout({ status, doubtedAt, attention, heard }: Payout): boolean {
   return status === 'unknown' && doubtedAt !== null && !hasConflict(attention) && heard.length === 0;
 }
