@@ -173,8 +173,8 @@ export class PayoutService {
    */
   async refresh(id: string, caller: Caller = {}): Promise<Payout> {
     const payout = await this.find(id);
-    // An attempt that is proven unsent may be asked about too: the answer can only confirm it.
-    if (payout.attempt === 0) {
+    // One that is proven unsent may be asked about too: the answer can only confirm it.
+    if (payout.attempt === 0 && payout.unsentCount === 0) {
       throw new StateConflictError(`Payout ${id} is ${payout.status} and was never sent: the provider cannot know it.`);
     }
     const outcome = await this.client.payoutStatus(
