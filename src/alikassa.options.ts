@@ -157,7 +157,7 @@ export function resolveOptions(options: AliKassaOptions, instance = DEFAULT_INST
   if (leaseMs < timeoutMs + MIN_SPARE_MS) {
     throw new ConfigurationError(
       'leaseMs',
-      `must be at least ${MIN_SPARE_MS} ms longer than timeoutMs (${timeoutMs}): claim, call and answer have to fit into it`,
+      `must be longer than timeoutMs (${timeoutMs}) by ${MIN_SPARE_MS} at least: claim, call and answer have to fit into it`,
     );
   }
   return {

@@ -62,17 +62,18 @@ async function keepsAgent(
       return made;
     }
   }
-  // Without authorities: reading them would take longer than all the rest.
-  const request = send({ host: '127.0.0.1', port, ca: [], agent: new WatchedAgent() });
-  // What becomes of it does not matter: it speaks of TLS to a server that has none, or is ended here.
-  request.on('error', () => undefined).end();
+  let request: http.ClientRequest | undefined;
   try {
+    // Without authorities: reading them would take longer than all the rest.
+    request = send({ host: '127.0.0.1', port, ca: [], agent: new WatchedAgent() });
+    // What becomes of it does not matter: it speaks of TLS to a server that has none, or is ended here.
+    request.on('error', () => undefined).end();
     if (socket) await arrival(socket, 'connect', signal);
     return socket?.remotePort === port;
   } catch {
     return false;
   } finally {
-    request.destroy();
+    request?.destroy();
   }
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
+import { certificate } from '../helpers/certificate.js';
 import { CrashedPayout } from '../helpers/crash.js';
 import { closedGate } from '../helpers/gate.js';
 import type { HostProcess } from '../helpers/host.js';
@@ -8,16 +9,21 @@ import { submissionsOf } from '../helpers/submissions.js';
 import { until } from '../helpers/until.js';
 
 let payout: CrashedPayout;
-afterEach(async () => payout.end());
+let relay: net.Server | undefined;
+afterEach(async () => {
+  await payout.end();
+  relay?.close();
+  relay = undefined;
+});
 
 type Place = 'the request ends' | 'the request gets its socket' | 'the socket is written to' | 'the socket is uncorked';
 type Clock = 'as it is' | 'monotonic stands still' | 'wall is set back';
 
 /** A process that stops itself on the way of its first request to the provider. */
-async function startStopping(at: Place, clock: Clock): Promise<void> {
-  const port = Number(new URL(payout.surroundings.simulator.url).port);
+async function startStopping(at: Place, clock: Clock, baseUrl = payout.surroundings.simulator.url): Promise<void> {
+  const port = Number(new URL(baseUrl).port);
   await payout.start(
-    {},
+    { baseUrl },
     {
       NODE_OPTIONS: `--import ${resolve('test/helpers/stops.itself.mjs')}`,
       ALIKASSA_TEST_STOP: JSON.stringify({ at, port, clock }),
@@ -80,26 +86,56 @@ it('stopped for longer than a call has left, the lease not over yet: settled as 
   await stopped.kill('SIGTERM');
 });
 
-it('the peer ends the open connection while the claim is written: settled as never sent, and sent anew', async () => {
-  payout = await CrashedPayout.prepare({ timeoutMs: 3_000, leaseMs: 33_000 });
-  const { database, simulator } = payout.surroundings;
-  const relayed = new Set<net.Socket>();
-  const relay = net.createServer((client) => {
-    const provider = net.connect(Number(new URL(simulator.url).port), '127.0.0.1');
-    for (const socket of [client, provider]) relayed.add(socket.on('error', () => undefined));
+/** Stands between the application and the provider, so that a connection can be ended from the provider's side. */
+async function startRelay(): Promise<{ url: string; reset: () => void }> {
+  const { url } = payout.surroundings.simulator;
+  const sockets = new Set<net.Socket>();
+  relay = net.createServer((client) => {
+    const provider = net.connect(Number(new URL(url).port), '127.0.0.1');
+    for (const socket of [client, provider]) sockets.add(socket.on('error', () => undefined));
     client.pipe(provider).pipe(client);
   });
-  await new Promise<void>((done) => relay.listen(0, '127.0.0.1', done));
+  await new Promise<void>((done) => relay?.listen(0, '127.0.0.1', done));
+  const { protocol } = new URL(url);
+  return {
+    url: `${protocol}//127.0.0.1:${(relay.address() as AddressInfo).port}`,
+    reset: () => sockets.forEach((socket) => socket.resetAndDestroy()),
+  };
+}
+
+it('the peer ends the open connection while the claim is written: settled as never sent, and sent anew', async () => {
+  payout = await CrashedPayout.prepare({ timeoutMs: 3_000, leaseMs: 33_000 });
   const claim = "TRIGGER wait_here BEFORE UPDATE ON alikassa_payouts FOR EACH ROW WHEN (NEW.status = 'sending')";
-  const gate = await closedGate(database, claim);
-  await payout.start({ baseUrl: `http://127.0.0.1:${(relay.address() as AddressInfo).port}` });
+  const gate = await closedGate(payout.surroundings.database, claim);
+  const { url, reset } = await startRelay();
+  await payout.start({ baseUrl: url });
   await payout.create();
   await gate.reached();
-  for (const socket of relayed) socket.destroy();
+  reset();
   await gate.open();
   await payout.untilStatus('paid');
   expect([sent(), (await reasons())[0]]).toEqual([1, 'closed_by_peer']);
   await payout.kill('SIGTERM');
-  for (const socket of relayed) socket.destroy();
-  await new Promise((done) => relay.close(done));
+});
+
+it.each([
+  ['23: RST right after the handshake, when the request is being written -> unknown', true],
+  ['36: EPIPE while writing -> unknown', false],
+])('%s', async (_, isTls) => {
+  const tls = certificate();
+  const options = { timeoutMs: 3_000, leaseMs: 33_000 };
+  payout = isTls
+    ? await CrashedPayout.prepare({ ...options, ca: tls.cert }, { tls })
+    : await CrashedPayout.prepare(options);
+  const { url, reset } = await startRelay();
+  await startStopping('the socket is uncorked', 'as it is', url);
+  await payout.create();
+  const stopped = payout.detach();
+  await untilStopped(stopped);
+  reset();
+  await stopped.kill('SIGCONT');
+  await until(async () => (await payout.row()).attention === 'not_found');
+  expect(await payout.row()).toMatchObject({ status: 'unknown', possibly_sent: true });
+  expect([sent(), await reasons()]).toEqual([0, [expect.stringMatching(/^(?:EPIPE|ECONNRESET)$/)]]);
+  await stopped.kill('SIGTERM');
 });

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import type { PayoutDto } from '../../src/payouts/payout.dto.js';
-import type { ConnectionFault, RequestFault } from '../../src/testing/index.js';
+import type { RequestFault } from '../../src/testing/index.js';
 import { prepare, startApplication, type TestApplication, type TestSurroundings } from '../helpers/application.js';
 import { certificate } from '../helpers/certificate.js';
 import { payload } from '../helpers/payload.js';
@@ -43,8 +43,6 @@ afterAll(async () => {
 });
 
 interface Case {
-  /** A fault of the connection, before the provider could read anything. */
-  connection?: Partial<Record<'http' | 'https', Partial<ConnectionFault>>>;
   /** What becomes of the answer. */
   answer?: Partial<RequestFault>;
   reason: RegExp;
@@ -54,10 +52,6 @@ it.each<[string, Case]>([
   ['20: silence -> unknown within the deadline', { answer: { stall: true }, reason: /^deadline$/ }],
   ['21: RST after the body -> unknown', { answer: { drop: 'after' }, reason: /^ECONNRESET$/ }],
   ['22: FIN without an answer -> unknown', { answer: { raw: '' }, reason: /^ECONNRESET$/ }],
-  [
-    '23: RST right after the handshake -> unknown',
-    { connection: { https: { afterHandshake: 'reset' } }, reason: /^(?:ECONNRESET|EPIPE)$/ },
-  ],
   ['24: half a status line -> unknown', { answer: { raw: 'HTTP/1.1 20' }, reason: /^(?:HPE_|ECONNRESET)/ }],
   [
     '25: FIN in the body -> unknown',
@@ -126,18 +120,12 @@ it.each<[string, Case]>([
       reason: /./,
     },
   ],
-  [
-    '36: EPIPE while writing -> unknown',
-    // The provider has closed its side before the request is written.
-    { connection: { http: { end: 'close' }, https: { afterHandshake: 'close' } }, reason: /^(?:EPIPE|ECONNRESET)$/ },
-  ],
-])('%s', async (name, { connection, answer, reason }) => {
+])('%s', async (name, { answer, reason }) => {
   const run = async (one: Scheme, accept: boolean): Promise<void> => {
     const { simulator } = one.surroundings!;
     const host = one.host!;
     const order_id = `${name.slice(0, 2)}-${accept}`;
-    if (connection) simulator.script({ on: 'connection', ...connection[one.scheme] });
-    else simulator.script({ on: 'payout', orderId: order_id, accept, notification: 'lost', ...answer });
+    simulator.script({ on: 'payout', orderId: order_id, accept, notification: 'lost', ...answer });
     const startedAt = performance.now();
     const { body } = await host.http().post('/alikassa/payouts').send(payload({ order_id }));
     const { id } = body as PayoutDto;
@@ -158,9 +146,6 @@ it.each<[string, Case]>([
     // So that no status call of it meets the faults of the next test.
     if (!accept) await decideNow(host.payouts, id, { outcome: 'fail', reason: 'the test is over' });
   };
-  const runs = schemes.flatMap((one) => {
-    if (!connection) return [run(one, true), run(one, false)];
-    return connection[one.scheme] ? [run(one, false)] : [];
-  });
+  const runs = schemes.flatMap((one) => [run(one, true), run(one, false)]);
   await Promise.all(runs);
 });

@@ -240,7 +240,8 @@ describe('versions, keys and outages', () => {
     await until(async () => (await node.payouts.find(id)).attention.includes('retries_used_up'));
     expect(await node.payouts.find(id)).toMatchObject({
       status: 'queued',
-      attempt: 2,
+      attempt: 0,
+      unsentCount: 2,
       possiblySent: false,
       dueAt: null,
     });

@@ -1,4 +1,5 @@
 import type { AliKassaOptions } from '../../src/alikassa.options.js';
+import type { SimulatorOptions } from '../../src/testing/index.js';
 import { freePort } from '../../src/app/free.port.js';
 import { prepare, type TestSurroundings } from './application.js';
 import { DatabaseProxy } from './database.proxy.js';
@@ -23,9 +24,12 @@ export class CrashedPayout {
     private readonly proxy: DatabaseProxy,
   ) {}
 
-  static async prepare(changes: Partial<AliKassaOptions> = {}): Promise<CrashedPayout> {
+  static async prepare(
+    changes: Partial<AliKassaOptions> = {},
+    simulator: Partial<SimulatorOptions> = {},
+  ): Promise<CrashedPayout> {
     const options = { timeoutMs: 3_000, leaseMs: 3_500, rejectAfterMs: 300, ...changes };
-    const surroundings = await prepare({ options });
+    const surroundings = await prepare({ options, simulator });
     return new CrashedPayout(surroundings, await DatabaseProxy.start(surroundings.database.url));
   }
 

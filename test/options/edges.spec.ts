@@ -63,7 +63,7 @@ it.each(
 
 it.each([1, 100, 499])('a lease %d ms longer than a call is refused: nothing could be sent in it', (spare) => {
   expect(() => resolved({ timeoutMs: 30_000, leaseMs: 30_000 + spare })).toThrow(
-    /^leaseMs: must be at least 500 ms longer/,
+    /^leaseMs: must be longer than timeoutMs \(30000\) by 500 at least/,
   );
 });
 
