@@ -23,6 +23,7 @@ import { jobQueueOf } from './payouts/payout.queue.js';
 import { PayoutService } from './payouts/payout.service.js';
 import { PayoutStore } from './payouts/payout.store.js';
 import { ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS, getAliKassaToken } from './payouts/payout.tokens.js';
+import { RawBodies } from './payouts/raw.bodies.js';
 import { RecipientCipher } from './payouts/recipient.cipher.js';
 import { RecipientRetention } from './payouts/recipient.retention.js';
 import { RecipientRotation } from './payouts/recipient.rotation.js';
@@ -75,6 +76,7 @@ export function instanceProviders(instance: string, prefix: string): Provider[] 
         ),
     },
     built(InstanceCheck, DiscoveryService, of(PayoutInstance)),
+    built(RawBodies, HttpAdapterHost),
     built(SignatureProvider, ALIKASSA_OPTIONS),
     built(AliKassaClient, HttpService, of(SignatureProvider), ALIKASSA_OPTIONS),
     {

@@ -1,9 +1,20 @@
-import { ApiHeader, ApiOperation, ApiParam, ApiQuery, ApiResponse, ApiSecurity, ApiTags } from '@nestjs/swagger';
+import {
+  ApiBody,
+  ApiHeader,
+  ApiOperation,
+  ApiParam,
+  ApiQuery,
+  ApiResponse,
+  ApiSecurity,
+  ApiTags,
+  type ApiQueryOptions,
+} from '@nestjs/swagger';
 import { PayoutController } from '../payouts/payout.controller.js';
-import { PayoutDto } from '../payouts/payout.dto.js';
+import { CreatePayoutDto, PayoutDto, ResolvePayoutDto, SearchPayoutsDto } from '../payouts/payout.dto.js';
 import { PayoutAccountDto, PayoutBalanceDto, PayoutEventsDto, PayoutPageDto } from './answer.schemas.js';
 import { describeEndpoints, undescribed, type Described } from './describe.js';
 import { errorResponses, GUARDED, WITH_BODY } from './error.responses.js';
+import { FILTER } from './request.schemas.js';
 
 const ID = ApiParam({ name: 'id', description: 'Id of the payout.', schema: { type: 'string', format: 'uuid' } });
 const ACCOUNT = ApiQuery({
@@ -12,6 +23,8 @@ const ACCOUNT = ApiQuery({
   description: 'Uuid of the account; may be left out where only one is configured.',
   schema: { type: 'string', format: 'uuid' },
 });
+
+const LISTED_BY = Object.entries(FILTER).map(([name, field]) => ApiQuery({ name, ...field } as ApiQueryOptions));
 
 const ok = (description: string, type: new () => object) => ApiResponse({ status: 200, description, type });
 
@@ -36,17 +49,20 @@ function describeController({ type, named }: Described<PayoutController>): void 
         description: "`wait=10` waits for the provider's first answer, for at most 30 seconds (RFC 7240).",
         schema: { type: 'string', example: 'wait=10' },
       }),
+      ApiBody({ type: CreatePayoutDto }),
       ApiResponse({ status: 201, description: 'A new payout.', type: PayoutDto }),
       ok('The payout that an identical call made before.', PayoutDto),
       ...errorResponses(...GUARDED, ...WITH_BODY, 'order_conflict'),
     ],
     list: [
       operation('listPayouts', 'List payouts, newest first', 'payouts:read'),
+      ...LISTED_BY,
       ok('One page.', PayoutPageDto),
       ...errorResponses(...GUARDED, 'invalid_input'),
     ],
     search: [
       operation('searchPayouts', 'Find the payouts to a full number', 'payouts:read'),
+      ApiBody({ type: SearchPayoutsDto }),
       ok('One page.', PayoutPageDto),
       ...errorResponses(...GUARDED, ...WITH_BODY),
     ],
@@ -77,6 +93,7 @@ function describeController({ type, named }: Described<PayoutController>): void 
     resolve: [
       operation('resolvePayout', 'Decide on a payout that is held', 'payouts:operate'),
       ID,
+      ApiBody({ type: ResolvePayoutDto }),
       ok('The payout as it was decided.', PayoutDto),
       ...errorResponses(...GUARDED, ...WITH_BODY, 'payout_not_found', 'state_conflict'),
     ],
