@@ -52,7 +52,7 @@ function describeController({ type, named }: Described<PayoutController>): void 
       ApiBody({ type: CreatePayoutDto }),
       ApiResponse({ status: 201, description: 'A new payout.', type: PayoutDto }),
       ok('The payout that an identical call made before.', PayoutDto),
-      ...errorResponses(...GUARDED, ...WITH_BODY, 'order_conflict'),
+      ...errorResponses(...GUARDED, ...WITH_BODY, 'order_conflict', 'recipient_unreadable'),
     ],
     list: [
       operation('listPayouts', 'List payouts, newest first', 'payouts:read'),

@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { activeTraceparent } from '../instrumentation/spans.js';
 import { pausesTable, pauseSql } from './account.pauses.js';
-import type { Bind } from './database.statements.js';
+import { DURABLE, type Bind } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import { deliveriesSql } from './delivery.store.js';
 import type { HandlerRegistry } from './handler.registry.js';
@@ -71,14 +71,13 @@ export class PayoutChanges {
     const other = alongside ? `, alongside AS (${alongside(bind, CHANGED)})` : '';
     const names = event && to !== payout.status ? this.handlers.namesFor(to) : [];
     const deliveries = names.length > 0 ? this.deliveriesSql(names, bind) : { table: '', jobs: '' };
-    // The result must be durable before anything is done about it, whatever the role's default is.
     return `, changed AS (
          UPDATE ${tablePath(this.dataSource, 'alikassa_payouts')} AS payout
          SET ${assignments.join(', ')}, revision = payout.revision + 1, updated_at = clock_timestamp()
          FROM wanted WHERE payout.id = wanted.id AND payout.revision = wanted.revision
          RETURNING payout.*
        )${history}${pauses}${other}${deliveries.table}
-       SELECT ${this.rows.list('changed')}, ${CLOCK}, set_config('synchronous_commit', 'on', true) AS durable
+       SELECT ${this.rows.list('changed')}, ${CLOCK}, ${DURABLE}
          ${this.jobSql(next, bind)}${deliveries.jobs} FROM changed`;
   }
 
