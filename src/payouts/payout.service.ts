@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { SpanKind } from '@opentelemetry/api';
-import { In, type DataSource, type EntityManager, type FindOptionsWhere } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import {
   InvalidInputError,
   OrderConflictError,
@@ -20,7 +20,7 @@ import { maskNumber } from './card.number.js';
 import { mapped } from './database.errors.js';
 import { endedTransaction, requireOpen } from './host.transaction.js';
 import { CreatePayoutDto, ListPayoutsDto, ResolvePayoutDto, SearchPayoutsDto } from './payout.dto.js';
-import { Payout, PayoutEvent } from './payout.entity.js';
+import { Payout, type PayoutEvent } from './payout.entity.js';
 import type { PayoutIntake } from './payout.intake.js';
 import { decodeCursor, encodeCursor } from './payout.page.js';
 import { contentOf, providerRequest, twoDecimals } from './payout.request.js';
@@ -184,14 +184,14 @@ export class PayoutService {
    */
   async search(filter: SearchPayoutsDto): Promise<PayoutPage> {
     const { number, ...listed } = validated(SearchPayoutsDto, filter);
-    const numberFingerprint = In(this.cipher.keyIds.map((id) => this.cipher.fingerprint(number, id)));
-    return this.page(listed, { numberFingerprint });
+    const numbers = this.cipher.keyIds.map((id) => this.cipher.fingerprint(number, id));
+    return this.page(listed, numbers);
   }
 
   /** A payout's history, oldest first. @throws PayoutNotFoundError */
   async events(id: string): Promise<PayoutEvent[]> {
     await this.find(id);
-    return mapped(this.dataSource.getRepository(PayoutEvent).find({ where: { payoutId: id }, order: { id: 'ASC' } }));
+    return this.store.events(id);
   }
 
   /**
@@ -265,20 +265,10 @@ export class PayoutService {
   }
 
   /** One page; a filter that is null is none. */
-  private async page(
-    { order_id, status, limit, cursor }: ListPayoutsDto,
-    where: FindOptionsWhere<Payout> = {},
-  ): Promise<PayoutPage> {
+  private async page({ limit, cursor, ...filter }: ListPayoutsDto, numbers?: Buffer[]): Promise<PayoutPage> {
     const size = limit ?? PAGE;
-    const query = this.dataSource
-      .createQueryBuilder(Payout, 'payout')
-      .where({ ...where, instance: this.options.instance })
-      .orderBy('payout.seq', 'DESC')
-      .limit(size + 1);
-    if (order_id != null) query.andWhere('payout.orderId = :order_id', { order_id });
-    if (status != null) query.andWhere('payout.status = :status', { status });
-    if (cursor != null) query.andWhere('payout.seq < :seq', { seq: decodeCursor(cursor) });
-    const rows = await mapped(query.getMany());
+    const before = cursor == null ? undefined : decodeCursor(cursor);
+    const rows = await this.store.page({ orderId: filter.order_id, status: filter.status, before, numbers }, size + 1);
     const data = rows.slice(0, size);
     const last = data.at(-1);
     return { data, nextCursor: rows.length > size && last ? encodeCursor(last.seq) : null };

@@ -5,12 +5,14 @@ import type { ResolvedOptions } from '../alikassa.options.js';
 import { instruments } from '../instrumentation/instruments.js';
 import { pausesTable, standingPauseSql, type StandingPause } from './account.pauses.js';
 import { isDatabaseError, isTransientDatabaseError, mapped, mappedDatabaseError } from './database.errors.js';
+import { bindTo, query } from './database.statements.js';
 import { tablePath } from './database.tables.js';
+import { EntityRows } from './entity.rows.js';
 import type { HandlerRegistry } from './handler.registry.js';
 import type { OpenOrders } from './open.orders.js';
 import { PayoutChanges, type Alongside } from './payout.changes.js';
 import { decide } from './payout.decision.js';
-import type { Payout } from './payout.entity.js';
+import { PayoutEvent, type Payout } from './payout.entity.js';
 import type { Evidence } from './payout.evidence.js';
 import {
   addJobsSql,
@@ -41,6 +43,16 @@ export interface SettleOptions {
   alongside?: Alongside;
 }
 
+/** What a page is limited to; null is no limit. */
+export interface PayoutFilter {
+  orderId?: string | null | undefined;
+  status?: PayoutStatus | null | undefined;
+  /** The last one's `seq` of the page before. */
+  before?: string | undefined;
+  /** Fingerprints of the recipient's number, one for each key. */
+  numbers?: Buffer[] | undefined;
+}
+
 const DATABASE_RETRIES = 6;
 /** What a payout is found by, as the entity names it. */
 const KEYS = { id: { name: 'id', type: 'uuid' }, orderId: { name: 'order_id', type: 'text' } };
@@ -53,6 +65,7 @@ const INSTANCE = { name: 'instance', type: 'text' };
 export class PayoutStore {
   private readonly queue: JobQueue;
   private readonly rows: PayoutRows;
+  private readonly history: EntityRows<PayoutEvent>;
   private readonly batches: RowBatches;
   private readonly changes: PayoutChanges;
 
@@ -64,6 +77,7 @@ export class PayoutStore {
   ) {
     this.queue = jobQueueOf(options);
     this.rows = new PayoutRows(dataSource);
+    this.history = new EntityRows(dataSource, PayoutEvent);
     this.batches = new RowBatches(dataSource);
     this.changes = new PayoutChanges(dataSource, options, handlers, this.rows, this.batches);
   }
@@ -166,6 +180,33 @@ export class PayoutStore {
     return row ? this.rows.entity(row) : null;
   }
 
+  /** Newest first. @throws DatabaseUnavailableError */
+  async page({ orderId, status, before, numbers }: PayoutFilter, limit: number): Promise<Payout[]> {
+    const params: unknown[] = [];
+    const bind = bindTo(params);
+    const conditions = [`instance = ${bind(this.options.instance, 'text')}`];
+    if (orderId != null) conditions.push(`order_id = ${bind(orderId, 'text')}`);
+    if (status != null) conditions.push(`status = ${bind(status, 'text')}`);
+    if (before !== undefined) conditions.push(`seq < ${bind(before, 'bigint')}`);
+    if (numbers) conditions.push(`number_fingerprint = ANY (${bind(numbers, 'bytea[]')})`);
+    const rows = await this.query<ResultRow>(
+      `SELECT ${this.rows.list('payout')} FROM ${this.table} AS payout
+       WHERE ${conditions.join(' AND ')} ORDER BY payout.seq DESC LIMIT ${bind(limit, 'integer')}`,
+      params,
+    );
+    return rows.map((row) => this.rows.entity(row));
+  }
+
+  /** A payout's history, oldest first. @throws DatabaseUnavailableError */
+  async events(id: string): Promise<PayoutEvent[]> {
+    const events = tablePath(this.dataSource, 'alikassa_payout_events');
+    const rows = await this.query<ResultRow>(
+      `SELECT ${this.history.list('event')} FROM ${events} AS event WHERE payout_id = $1 ORDER BY event.id`,
+      [id],
+    );
+    return rows.map((row) => this.history.entity(row));
+  }
+
   /** All that a submission needs: the payout with its encrypted columns, and its account's pause, if any. */
   async readToSend(id: string): Promise<{ known: PayoutSnapshot; pause: StandingPause | null } | null> {
     const pause = standingPauseSql('pause');
@@ -193,7 +234,7 @@ export class PayoutStore {
   }
 
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
-    return mapped(this.dataSource.query<T[]>(sql, params));
+    return mapped(query<T>(this.dataSource, sql, params));
   }
 
   private get table(): string {

@@ -5,7 +5,7 @@ import { RecipientUnreadableError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import type { CreatePayoutRequest } from '../provider/provider.types.js';
 import { mapped } from './database.errors.js';
-import { DURABLE } from './database.statements.js';
+import { DURABLE, query } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import { contentsOfBody } from './payout.request.js';
 import type { PayoutStore } from './payout.store.js';
@@ -213,13 +213,13 @@ export class RecipientRotation {
     return mapped(
       this.dataSource.transaction(async (manager) => {
         await manager.query('SET LOCAL statement_timeout = 0');
-        return manager.query<T[]>(sql, params);
+        return query<T>(this.dataSource, sql, params, manager);
       }),
     );
   }
 
   private async query(sql: string, params: unknown[]): Promise<unknown[]> {
-    return mapped(this.dataSource.query<unknown[]>(sql, params));
+    return mapped(query(this.dataSource, sql, params));
   }
 
   private get table(): string {
