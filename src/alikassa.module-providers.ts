@@ -67,12 +67,13 @@ export function instanceProviders(instance: string, prefix: string): Provider[] 
     },
     {
       provide: of(PayoutInstance),
-      inject: [ALIKASSA_OPTIONS],
-      useFactory: ({ accounts }: ResolvedOptions) =>
+      inject: [ALIKASSA_OPTIONS, of(SignatureProvider)],
+      useFactory: ({ accounts }: ResolvedOptions, { keyFingerprint }: SignatureProvider) =>
         new PayoutInstance(
           instance,
           prefix,
           accounts.map(({ uuid }) => uuid),
+          keyFingerprint,
         ),
     },
     built(InstanceCheck, DiscoveryService, of(PayoutInstance)),

@@ -48,7 +48,7 @@ async function expectRepeated({ payouts, app }: TestApplication, dto: CreatePayo
   await app.get(DataSource).transaction(async (manager) => {
     expect(await payouts.create(dto, { manager })).toMatchObject({ id });
   });
-  await expect(payouts.create({ ...dto, amount: '13.00' })).rejects.toThrow(OrderConflictError);
+  await expect(payouts.create(Object.assign(order(), dto, { amount: '13.00' }))).rejects.toThrow(OrderConflictError);
 }
 
 it('122: a rule of the day or of configuration has changed -> an honest repeat gets the payout that exists', async () => {
@@ -81,10 +81,10 @@ it('says that the payout exists, and what to do, where its key is gone', async (
   const before = await hostWith({});
   const dto = order();
   const { id } = await before.payouts.create(dto);
-  const { payouts, http } = await hostWith({ encryptionKeys: [NEW] });
-  const refusal: unknown = await payouts.create(dto).catch((error: unknown) => error);
+  const host = await hostWith({ encryptionKeys: [NEW] });
+  const refusal: unknown = await host.payouts.create(dto).catch((error: unknown) => error);
   expect(refusal).toBeInstanceOf(RecipientUnreadableError);
   expect(String(refusal)).toContain(id);
   expect(String(refusal)).toContain('encryption key "old"');
-  expect((await http().post('/alikassa/payouts').send(dto)).body).toMatchObject({ code: 'recipient_unreadable' });
+  expect((await host.http().post('/alikassa/payouts').send(dto)).body).toMatchObject({ code: 'recipient_unreadable' });
 });
