@@ -5,6 +5,7 @@ import { AddRecipientRetention1764300000000 } from './1764300000000-add-recipien
 import { AddAttentionIndex1764500000000 } from './1764500000000-add-attention-index.js';
 import { AddInstances1764600000000 } from './1764600000000-add-instances.js';
 import { AddJobsByIndex1764700000000 } from './1764700000000-add-jobs-by-index.js';
+import { AddKeys1764850000000 } from './1764850000000-add-keys.js';
 import { placed } from './host.placement.js';
 
 /** Every migration of this module, in order, for the host's own DataSource: in its `schema`, with its `entityPrefix`. */
@@ -16,4 +17,5 @@ export const alikassaMigrations = [
   AddAttentionIndex1764500000000,
   AddInstances1764600000000,
   AddJobsByIndex1764700000000,
+  AddKeys1764850000000,
 ].map(placed);

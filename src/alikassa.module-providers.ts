@@ -11,6 +11,7 @@ import { NotificationRefusals } from './notifications/notification.refusals.js';
 import { NotificationService } from './notifications/notification.service.js';
 import { NotificationVerifier } from './notifications/notification.verifier.js';
 import { AccountPauses } from './payouts/account.pauses.js';
+import { DatabaseCheck } from './payouts/database.check.js';
 import { DeliveryStore } from './payouts/delivery.store.js';
 import { HandlerRegistry } from './payouts/handler.registry.js';
 import { InstanceCheck } from './payouts/instance.check.js';
@@ -85,6 +86,7 @@ export function instanceProviders(instance: string, prefix: string): Provider[] 
       inject: [ALIKASSA_OPTIONS],
       useFactory: ({ encryptionKeys }: ResolvedOptions) => new RecipientCipher(encryptionKeys),
     },
+    built(DatabaseCheck, ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS, of(RecipientCipher)),
     built(PayoutStore, ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS, of(HandlerRegistry), of(OpenOrders)),
     built(OpenOrders),
     built(PayoutIntake, ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS, of(HandlerRegistry)),

@@ -25,6 +25,7 @@ export { OnPayoutStatus, type PayoutStatusFilter } from './handlers/on.payout.st
 export { AliKassaNotification } from './notifications/notification.entity.js';
 export { AccountPause, type PauseReason } from './payouts/account.pause.js';
 export { PayoutDelivery } from './payouts/delivery.entity.js';
+export { EncryptionKeyCheck } from './payouts/encryption.key.js';
 export { AliKassaErrorFilter } from './payouts/error.filter.js';
 export type { PayoutStatusChange, PayoutStatusHandler } from './payouts/handler.registry.js';
 export {

@@ -35,6 +35,7 @@ describe('the migrations', () => {
     const all = [
       'alikassa_account_pauses',
       'alikassa_deliveries',
+      'alikassa_keys',
       'alikassa_notifications',
       'alikassa_payout_events',
       'alikassa_payouts',
