@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { DataSource, EntityManager, EntitySubscriberInterface, QueryRunner } from 'typeorm';
-import { InvalidInputError } from '../alikassa.errors.js';
+import { DatabaseUnavailableError, InvalidInputError } from '../alikassa.errors.js';
 import { remembered } from './remembered.js';
 
 /** Transactions, and savepoints, that TypeORM is about to end: `isTransactionActive` says so only once the answer is there. */
@@ -27,10 +27,16 @@ export function watchTransactions({ subscribers }: DataSource): void {
 /**
  * Refuses the manager of a transaction that takes nothing more. To be asked in the turn in which a statement is sent: what
  * ends the transaction is then behind that statement. A manager without a query runner has no transaction, and passes.
- * @throws InvalidInputError
+ * @throws InvalidInputError, DatabaseUnavailableError (the connection was lost in the middle of it)
  */
 export function requireOpen({ queryRunner }: EntityManager): void {
   if (!queryRunner) return;
+  // TypeORM gives a runner back whose connection was lost, whatever it was in the middle of.
+  if (queryRunner.isReleased && queryRunner.isTransactionActive) {
+    throw new DatabaseUnavailableError(
+      "The connection of the manager's transaction is gone, and with it what was written there; begin it anew, and repeat the call.",
+    );
+  }
   if (queryRunner.isReleased || !queryRunner.isTransactionActive || ending.has(queryRunner)) throw endedTransaction();
 }
 

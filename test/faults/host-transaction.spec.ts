@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { DataSource, type EntityManager, type QueryRunner } from 'typeorm';
-import { InvalidInputError } from '../../src/alikassa.errors.js';
+import { DatabaseUnavailableError, InvalidInputError } from '../../src/alikassa.errors.js';
 import type { CreatePayoutDto } from '../../src/payouts/payout.dto.js';
 import { startApplication, type TestApplication } from '../helpers/application.js';
 import { payload } from '../helpers/payload.js';
@@ -80,6 +80,17 @@ describe('a manager whose transaction is over', () => {
     await runner.connect();
     await expectRefused(runner.manager);
     await runner.release();
+  });
+
+  it('is refused where the runner was given back in the middle of it', async () => {
+    const runner = await begun();
+    const client = (await runner.connect()) as { query(sql: string): Promise<unknown> };
+    await runner.release();
+    const [dto, before] = [order(), statements.sent.length];
+    await expect(host.payouts.create(dto, { manager: runner.manager })).rejects.toThrow(DatabaseUnavailableError);
+    expect(statements.sent.length).toBe(before);
+    await client.query('COMMIT');
+    expect(await rowsOf(dto)).toBe(0);
   });
 
   it.each(['COMMIT', 'ROLLBACK'])('writes nothing where the host has ended it by its own %s', async (end) => {
