@@ -22,7 +22,7 @@ export class ProtectFinalRows1764200000000 implements MigrationInterface {
 
   async up(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(`
-      CREATE FUNCTION alikassa_refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+      CREATE OR REPLACE FUNCTION alikassa_refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
       DECLARE
         change text := TG_OP || ' of ' || TG_TABLE_NAME;
       BEGIN
@@ -34,7 +34,7 @@ export class ProtectFinalRows1764200000000 implements MigrationInterface {
       END $$`);
     // A column of a later migration is protected too, unless it is named here.
     await queryRunner.query(`
-      CREATE FUNCTION alikassa_keep_final() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+      CREATE OR REPLACE FUNCTION alikassa_keep_final() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
       DECLARE
         allowed record := OLD;
       BEGIN

@@ -11,7 +11,7 @@ export class AddJobsByIndex1764700000000 implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
     // The engine's schema is an option of the module, and its type of a job is in it.
     await queryRunner.query(`
-      CREATE FUNCTION alikassa_add_jobs(engine text, jobs anyarray) RETURNS integer LANGUAGE plpgsql
+      CREATE OR REPLACE FUNCTION alikassa_add_jobs(engine text, jobs anyarray) RETURNS integer LANGUAGE plpgsql
       SET search_path = pg_catalog SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
       DECLARE
         added integer;

@@ -124,7 +124,7 @@ export class RefuseWhatNoMachineDoes1764900000000 implements MigrationInterface 
     await queryRunner.query('ALTER TABLE alikassa_payout_events ALTER COLUMN written_by SET DEFAULT session_user');
     // It runs with the writer's rights and search path: names are full, operators too.
     await queryRunner.query(`
-      CREATE FUNCTION alikassa_stamp_event() RETURNS trigger LANGUAGE plpgsql AS $$
+      CREATE OR REPLACE FUNCTION alikassa_stamp_event() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN
         NEW.created_at := pg_catalog.clock_timestamp();
         NEW.written_by := session_user;
@@ -229,7 +229,7 @@ async function createCheck(queryRunner: QueryRunner, name: string, check: Check)
   await queryRunner.query(`
     DO $do$ BEGIN
       EXECUTE replace(replace(replace($sql$
-      CREATE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql
+      CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql
       SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
       DECLARE
         refused text;

@@ -11,7 +11,7 @@ export class AddDatabaseEpochs1764950000000 implements MigrationInterface {
     // The timeline is read from the name of the WAL file: pg_control_checkpoint() shows it only after the first checkpoint.
     // A part that a hosted Postgres does not tell is left out.
     await queryRunner.query(`
-      CREATE FUNCTION alikassa_database_identity() RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$
+      CREATE OR REPLACE FUNCTION alikassa_database_identity() RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$
       DECLARE
         cluster text := '-';
         timeline text := '-';

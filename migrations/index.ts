@@ -6,6 +6,7 @@ import { AddAttentionIndex1764500000000 } from './1764500000000-add-attention-in
 import { AddInstances1764600000000 } from './1764600000000-add-instances.js';
 import { AddJobsByIndex1764700000000 } from './1764700000000-add-jobs-by-index.js';
 import { KeepWhatWasHeard1764800000000 } from './1764800000000-keep-what-was-heard.js';
+import { AddKeys1764850000000 } from './1764850000000-add-keys.js';
 import { RefuseWhatNoMachineDoes1764900000000 } from './1764900000000-refuse-what-no-machine-does.js';
 import { AddDatabaseEpochs1764950000000 } from './1764950000000-add-database-epochs.js';
 import { placed } from './host.placement.js';
@@ -20,6 +21,7 @@ export const alikassaMigrations = [
   AddInstances1764600000000,
   AddJobsByIndex1764700000000,
   KeepWhatWasHeard1764800000000,
+  AddKeys1764850000000,
   RefuseWhatNoMachineDoes1764900000000,
   AddDatabaseEpochs1764950000000,
 ].map(placed);

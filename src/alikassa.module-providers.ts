@@ -11,6 +11,7 @@ import { NotificationService } from './notifications/notification.service.js';
 import { NotificationVerifier } from './notifications/notification.verifier.js';
 import { AccountPauses } from './payouts/account.pauses.js';
 import { DatabaseEpochs } from './payouts/database.epochs.js';
+import { DatabaseCheck } from './payouts/database.check.js';
 import { DeliveryStore } from './payouts/delivery.store.js';
 import { HandlerRegistry } from './payouts/handler.registry.js';
 import { InstanceCheck } from './payouts/instance.check.js';
@@ -24,6 +25,7 @@ import { jobQueueOf } from './payouts/payout.queue.js';
 import { PayoutService } from './payouts/payout.service.js';
 import { PayoutStore } from './payouts/payout.store.js';
 import { ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS, getAliKassaToken } from './payouts/payout.tokens.js';
+import { RawBodies } from './payouts/raw.bodies.js';
 import { RecipientCipher } from './payouts/recipient.cipher.js';
 import { RecipientRetention } from './payouts/recipient.retention.js';
 import { RecipientRotation } from './payouts/recipient.rotation.js';
@@ -77,15 +79,17 @@ export function instanceProviders(instance: string, prefix: string): Provider[] 
     },
     {
       provide: of(PayoutInstance),
-      inject: [ALIKASSA_OPTIONS],
-      useFactory: ({ accounts }: ResolvedOptions) =>
+      inject: [ALIKASSA_OPTIONS, of(SignatureProvider)],
+      useFactory: ({ accounts }: ResolvedOptions, { keyFingerprint }: SignatureProvider) =>
         new PayoutInstance(
           instance,
           prefix,
           accounts.map(({ uuid }) => uuid),
+          keyFingerprint,
         ),
     },
     built(InstanceCheck, DiscoveryService, of(PayoutInstance)),
+    built(RawBodies, HttpAdapterHost),
     built(SignatureProvider, ALIKASSA_OPTIONS),
     built(AliKassaClient, of(SignatureProvider), ALIKASSA_OPTIONS),
     {
@@ -93,6 +97,7 @@ export function instanceProviders(instance: string, prefix: string): Provider[] 
       inject: [ALIKASSA_OPTIONS],
       useFactory: ({ encryptionKeys }: ResolvedOptions) => new RecipientCipher(encryptionKeys),
     },
+    built(DatabaseCheck, ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS, of(RecipientCipher)),
     built(PayoutStore, ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS, of(HandlerRegistry), of(OpenOrders)),
     built(OpenOrders),
     built(PayoutIntake, ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS, of(HandlerRegistry)),

@@ -5,6 +5,7 @@ import { AliKassaNotification } from './notifications/notification.entity.js';
 import { AccountPause } from './payouts/account.pause.js';
 import { DatabaseEpoch } from './payouts/database.epoch.entity.js';
 import { PayoutDelivery } from './payouts/delivery.entity.js';
+import { EncryptionKeyCheck } from './payouts/encryption.key.js';
 import { Payout, PayoutEvent } from './payouts/payout.entity.js';
 
 /** The entities to add to the host's DataSource. */
@@ -15,6 +16,7 @@ export const alikassaEntities = [
   AccountPause,
   AliKassaNotification,
   DatabaseEpoch,
+  EncryptionKeyCheck,
 ];
 
 /** Payouts through AliKassa. Needs a TypeORM DataSource (Postgres) that holds `alikassaEntities`. */

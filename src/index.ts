@@ -29,6 +29,7 @@ export { AccountPause, type PauseReason } from './payouts/account.pause.js';
 export { ALARMS, type Alarm } from './payouts/attention.js';
 export { PayoutDelivery } from './payouts/delivery.entity.js';
 export { DatabaseEpoch, type EpochReason } from './payouts/database.epoch.entity.js';
+export { EncryptionKeyCheck } from './payouts/encryption.key.js';
 export { AliKassaErrorFilter } from './payouts/error.filter.js';
 export type { PayoutStatusChange, PayoutStatusHandler } from './payouts/handler.registry.js';
 export {

@@ -23,7 +23,7 @@ export async function createApp(config: AppConfig): Promise<NestExpressApplicati
   const app = await NestFactory.create<NestExpressApplication>(AppModule.forConfig(config, await optionalModules()), {
     abortOnError: false,
     bodyParser: false,
-    // It tells the number 1e3 from 1000, and has a notification's form as it was sent.
+    // For what no HTTP/1 server of Node's has taken: the module reads bodies as they were sent, or not at all.
     rawBody: true,
     logger,
   });

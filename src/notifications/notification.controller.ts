@@ -11,18 +11,14 @@ import {
 } from '@nestjs/common';
 import { AliKassaErrorFilter } from '../payouts/error.filter.js';
 import { mounted } from '../payouts/mounted.controllers.js';
+import { rawBodyOf, type RequestWithBody } from '../payouts/raw.bodies.js';
 import { NotificationGate, queryOf } from './notification.gate.js';
 import { NotificationService } from './notification.service.js';
 
 /** The part of a request that is read here, the same in Express and Fastify. */
-interface RequestLike {
+interface RequestLike extends RequestWithBody {
   url: string;
   originalUrl?: string;
-  method: string;
-  body?: unknown;
-  rawBody?: Buffer;
-  /** Node's own request, where the framework's is another object. */
-  raw?: object;
 }
 
 /**
@@ -50,7 +46,7 @@ export class NotificationController {
   @Post('notifications')
   @HttpCode(200)
   async post(@Req() request: RequestLike): Promise<{ status: 'ok' }> {
-    return this.receive(request, formOf(request));
+    return this.receive(request, (await rawBodyOf(request)).toString('utf8') || queryOf(request.url));
   }
 
   private async receive(request: RequestLike, rawQuery: string): Promise<{ status: 'ok' }> {
@@ -67,20 +63,4 @@ export function mountNotificationController(prefix: string, instance?: string): 
   class MountedNotificationController extends NotificationController {}
   const parts = [NotificationService, NotificationGate];
   return mounted(MountedNotificationController, NotificationController, parts, instance);
-}
-
-/**
- * The form as it came where the host keeps raw bodies; else written again from the parsed fields. The signature is over
- * the decoded values, so both give the same result; a repeated parameter is an array and stays a repetition.
- */
-function formOf({ url, body, rawBody }: RequestLike): string {
-  if (rawBody?.length) return rawBody.toString('utf8');
-  if (typeof body !== 'object' || body === null || Object.keys(body).length === 0) {
-    return queryOf(url);
-  }
-  const form = new URLSearchParams();
-  for (const [name, value] of Object.entries(body)) {
-    for (const one of Array.isArray(value) ? value : [value]) form.append(name, String(one));
-  }
-  return form.toString();
 }

@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 
 /** The inbox: every distinct notification with a valid signature, once, however often it came. */
-@Entity({ name: 'alikassa_notifications' })
+@Entity({ name: 'alikassa_notifications', synchronize: false })
 export class AliKassaNotification {
   @PrimaryGeneratedColumn({ type: 'bigint' })
   id!: string;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { mapped } from '../payouts/database.errors.js';
-import { bindTo, type Bind } from '../payouts/database.statements.js';
+import { bindTo, query, type Bind } from '../payouts/database.statements.js';
 import { tablePath } from '../payouts/database.tables.js';
 import type { NotificationFields } from '../provider/provider.types.js';
 import { ParallelLimit } from './parallel.limit.js';
@@ -53,7 +53,7 @@ export class NotificationInbox {
   }
 
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
-    return this.limit.run(() => mapped(this.dataSource.query<T[]>(sql, params)));
+    return this.limit.run(() => mapped(query<T>(this.dataSource, sql, params)));
   }
 }
 

@@ -33,6 +33,11 @@ const ERRORS = {
   body_too_large: [413, 'The body is too large.', 'The body is too large.'],
   unsupported_media_type: [415, 'The body is no JSON.', 'The body must be sent as application/json.'],
   internal_error: [500, 'A fault of the service; its log says more.', 'Internal server error'],
+  recipient_unreadable: [
+    500,
+    'The payout of the order_id exists, and its encryption key is not in the ring: put the key back, then repeat.',
+    'order_id "A-1" belongs to a payout',
+  ],
   provider_unavailable: [502, 'The provider gave no usable answer: ask again later.', 'The provider did not tell'],
   database_unavailable: [503, 'The database gave no usable answer: repeat the same call; it is idempotent.', 'Repeat.'],
   overloaded: [503, 'Too many notifications at once: repeat later.', 'Too many notifications at once.'],

@@ -1,9 +1,20 @@
-import { ApiHeader, ApiOperation, ApiParam, ApiQuery, ApiResponse, ApiSecurity, ApiTags } from '@nestjs/swagger';
+import {
+  ApiBody,
+  ApiHeader,
+  ApiOperation,
+  ApiParam,
+  ApiQuery,
+  ApiResponse,
+  ApiSecurity,
+  ApiTags,
+  type ApiQueryOptions,
+} from '@nestjs/swagger';
 import { PayoutController } from '../payouts/payout.controller.js';
-import { PayoutDto } from '../payouts/payout.dto.js';
+import { CreatePayoutDto, PayoutDto, ResolvePayoutDto, SearchPayoutsDto } from '../payouts/payout.dto.js';
 import { PayoutAccountDto, PayoutBalanceDto, PayoutEventsDto, PayoutPageDto } from './answer.schemas.js';
 import { describeEndpoints, undescribed, type Described } from './describe.js';
 import { errorResponses, GUARDED, WITH_BODY } from './error.responses.js';
+import { FILTER } from './request.schemas.js';
 
 const ID = ApiParam({ name: 'id', description: 'Id of the payout.', schema: { type: 'string', format: 'uuid' } });
 const ACCOUNT = ApiQuery({
@@ -22,6 +33,8 @@ const ifMatch = (required: boolean) =>
     description: 'ETag of the payout as it was seen; a decision on another state is refused with what has changed.',
     schema: { type: 'string', example: '"3"' },
   });
+const LISTED_BY = Object.entries(FILTER).map(([name, field]) => ApiQuery({ name, ...field } as ApiQueryOptions));
+
 const ok = (description: string, type: new () => object) => ApiResponse({ status: 200, description, type });
 
 /** @param security name of the host's security scheme; false: none is named. */
@@ -45,17 +58,20 @@ function describeController({ type, named }: Described<PayoutController>): void 
         description: "`wait=10` waits for the provider's first answer, for at most 30 seconds (RFC 7240).",
         schema: { type: 'string', example: 'wait=10' },
       }),
+      ApiBody({ type: CreatePayoutDto }),
       ApiResponse({ status: 201, description: 'A new payout.', type: PayoutDto }),
       ok('The payout that an identical call made before.', PayoutDto),
-      ...errorResponses(...GUARDED, ...WITH_BODY, 'order_conflict'),
+      ...errorResponses(...GUARDED, ...WITH_BODY, 'order_conflict', 'recipient_unreadable'),
     ],
     list: [
       operation('listPayouts', 'List payouts, newest first', 'payouts:read'),
+      ...LISTED_BY,
       ok('One page.', PayoutPageDto),
       ...errorResponses(...GUARDED, 'invalid_input'),
     ],
     search: [
       operation('searchPayouts', 'Find the payouts to a full number', 'payouts:read'),
+      ApiBody({ type: SearchPayoutsDto }),
       ok('One page.', PayoutPageDto),
       ...errorResponses(...GUARDED, ...WITH_BODY),
     ],
@@ -89,6 +105,7 @@ function describeController({ type, named }: Described<PayoutController>): void 
       operation('resolvePayout', 'Decide on a payout that is held', 'payouts:operate'),
       ID,
       ifMatch(true),
+      ApiBody({ type: ResolvePayoutDto }),
       ok('The payout as it was decided.', PayoutDto),
       ...errorResponses(...GUARDED, ...WITH_BODY, 'payout_not_found', ...DECISION, 'provider_unavailable'),
     ],

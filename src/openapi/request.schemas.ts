@@ -1,3 +1,4 @@
+import type { ApiPropertyOptions } from '@nestjs/swagger';
 import {
   CreatePayoutDto,
   ListPayoutsDto,
@@ -21,6 +22,19 @@ const NUMBER = {
 } as const;
 const AMOUNT = '^(?=.*[1-9])(?:0|[1-9][0-9]{0,8})(?:\\.[0-9]{1,2})?$';
 const ENDPOINT = 'At most one of notification_endpoint_id and notification_endpoint_url is needed.';
+
+/** Filter and page, in a query or a body. */
+export const FILTER = {
+  order_id: { ...plainText(128), required: false },
+  status: { type: 'string', enum: [...PAYOUT_STATUSES], required: false },
+  limit: { type: 'integer', minimum: 1, maximum: 100, default: 20, required: false },
+  cursor: {
+    type: 'string',
+    pattern: '^[A-Za-z0-9_-]{1,40}$',
+    required: false,
+    description: '`next_cursor` of the page before.',
+  },
+} satisfies Record<keyof ListPayoutsDto, ApiPropertyOptions>;
 
 /** What callers send. */
 export function describeRequests(): void {
@@ -123,17 +137,7 @@ export function describeRequests(): void {
       description: 'Decide although the provider cannot be asked; kept in the events.',
     },
   });
-  describeFields(ListPayoutsDto, 'Filter and page.', {
-    order_id: { ...plainText(128), required: false },
-    status: { type: 'string', enum: [...PAYOUT_STATUSES], required: false },
-    limit: { type: 'integer', minimum: 1, maximum: 100, default: 20, required: false },
-    cursor: {
-      type: 'string',
-      pattern: '^[A-Za-z0-9_-]{1,40}$',
-      required: false,
-      description: '`next_cursor` of the page before.',
-    },
-  });
+  describeFields(ListPayoutsDto, 'Filter and page.', FILTER);
   describeFields<SearchPayoutsDto, ListPayoutsDto>(SearchPayoutsDto, 'Search by the full number of a recipient.', {
     number: { ...NUMBER, description: 'As it was given to create, character for character.' },
   });

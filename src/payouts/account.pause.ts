@@ -16,7 +16,7 @@ export type PauseChange =
   | { to: 'lifted'; claimedAt: Date };
 
 /** An account that sends nothing for now; shared by every process on the database. */
-@Entity({ name: 'alikassa_account_pauses' })
+@Entity({ name: 'alikassa_account_pauses', synchronize: false })
 export class AccountPause {
   @PrimaryColumn('uuid')
   account!: string;

@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import type { PauseChange, PauseReason } from './account.pause.js';
 import { mapped } from './database.errors.js';
-import { bindTo, type Bind } from './database.statements.js';
+import { bindTo, query, type Bind } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 
 /** A pause doubles up to so many times its first length. */
@@ -55,7 +55,7 @@ export class AccountPauses {
   }
 
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
-    return mapped(this.dataSource.query<T[]>(sql, params));
+    return mapped(query<T>(this.dataSource, sql, params));
   }
 }
 

@@ -7,7 +7,7 @@ export type EpochReason = 'first' | 'changed' | 'evidence' | 'person';
  * A time for which the database was the one that it is. The last one holds; what was open before it began is asked about at
  * the provider before it is sent or taken back.
  */
-@Entity({ name: 'alikassa_database_epochs' })
+@Entity({ name: 'alikassa_database_epochs', synchronize: false })
 export class DatabaseEpoch {
   @PrimaryColumn('integer')
   id!: number;

@@ -4,6 +4,7 @@ import { ConfigurationError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import type { EpochReason } from './database.epoch.entity.js';
 import { mapped, mappedDatabaseError } from './database.errors.js';
+import { query } from './database.statements.js';
 import { functionPath, tablePath } from './database.tables.js';
 
 /** Between two questions about payouts of a database that went back, over all processes: the provider may answer 429. */
@@ -138,7 +139,7 @@ export class DatabaseEpochs {
        ) AS epoch`;
     for (let tries = 1; ; tries++) {
       const params = [this.options.askFirstAfterRestoreMs, reason, ...more];
-      const [row] = await this.dataSource.query<EpochRow[]>(sql, params);
+      const [row] = await query<EpochRow>(this.dataSource, sql, params);
       if (row?.isAdded && row.isDoubting) this.report(row);
       if (row && (row.isCurrent || tries === RECOGNITIONS)) return row;
       if (tries === RECOGNITIONS) throw new TypeError('The epoch of the database cannot be told.');
@@ -157,7 +158,7 @@ export class DatabaseEpochs {
   }
 
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
-    return mapped(this.dataSource.query<T[]>(sql, params));
+    return mapped(query<T>(this.dataSource, sql, params));
   }
 }
 

@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 /** A call of one of the host's handlers that is still owed; gone once the handler has returned. */
-@Entity({ name: 'alikassa_deliveries' })
+@Entity({ name: 'alikassa_deliveries', synchronize: false })
 export class PayoutDelivery {
   @PrimaryColumn({ name: 'event_id', type: 'bigint' })
   eventId!: string;

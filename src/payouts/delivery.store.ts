@@ -1,8 +1,9 @@
 import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { mapped } from './database.errors.js';
-import { bindTo } from './database.statements.js';
+import { bindTo, query } from './database.statements.js';
 import { tablePath } from './database.tables.js';
+import { EntityRows, type Row } from './entity.rows.js';
 import { PayoutEvent } from './payout.entity.js';
 import {
   activeTraceSql,
@@ -24,11 +25,13 @@ export interface TakenDelivery {
 /** The calls of the host's handlers that an instance owes. A call is taken under a lease, as a payout is. */
 export class DeliveryStore {
   private readonly queue: JobQueue;
+  private readonly events: EntityRows<PayoutEvent>;
 
   constructor(
     private readonly dataSource: DataSource,
     private readonly options: Pick<ResolvedOptions, 'instance' | 'worker'>,
   ) {
+    this.events = new EntityRows(dataSource, PayoutEvent);
     this.queue = jobQueueOf(options);
   }
 
@@ -41,8 +44,12 @@ export class DeliveryStore {
        ) SELECT attempt FROM taken`,
       [eventId, handler, leaseMs, this.options.instance],
     );
-    const event = taken && (await this.dataSource.getRepository(PayoutEvent).findOneBy({ id: eventId }));
-    return event ? { attempt: taken.attempt, event } : null;
+    const [row] = taken
+      ? await this.query<Row>(`SELECT ${this.events.list('event')} FROM ${this.history} AS event WHERE id = $1`, [
+          eventId,
+        ])
+      : [];
+    return taken && row ? { attempt: taken.attempt, event: this.events.entity(row) } : null;
   }
 
   /** The call goes on: nobody else takes it. */
@@ -95,11 +102,15 @@ export class DeliveryStore {
   }
 
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
-    return mapped(this.dataSource.query<T[]>(sql, params));
+    return mapped(query<T>(this.dataSource, sql, params));
   }
 
   private get table(): string {
     return tablePath(this.dataSource, 'alikassa_deliveries');
+  }
+
+  private get history(): string {
+    return tablePath(this.dataSource, 'alikassa_payout_events');
   }
 }
 

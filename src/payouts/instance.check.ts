@@ -29,6 +29,14 @@ export class InstanceCheck implements OnModuleInit {
       if (shared) {
         throw new ConfigurationError('accounts', `${both} have ${shared}; an account belongs to one of them`);
       }
+      // An order_id is the merchant's at the provider, and unique within an instance here: one of two payouts would be
+      // "taken", and told the other's fate.
+      if (other.keyFingerprint === own.keyFingerprint) {
+        throw new ConfigurationError(
+          'privateKey',
+          `${both} have the same payout key, so one merchant whose order_ids the provider cannot tell apart; give one instance all accounts`,
+        );
+      }
     }
   }
 }

@@ -3,7 +3,7 @@ import type { ResolvedOptions } from '../alikassa.options.js';
 import { activeTraceparent } from '../instrumentation/spans.js';
 import { pausesTable, pauseSql } from './account.pauses.js';
 import { standingEpochSql } from './database.epochs.js';
-import type { Bind } from './database.statements.js';
+import { DURABLE, type Bind } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import { reliesOnOwnRecords } from './decision/restored.js';
 import { deliveriesSql } from './delivery.store.js';
@@ -79,7 +79,6 @@ export class PayoutChanges {
     const names = event && to !== payout.status ? this.handlers.namesFor(to) : [];
     const deliveries = names.length > 0 ? this.deliveriesSql(names, bind) : { table: '', jobs: '' };
     const standing = reliesOnOwnRecords(payout, decision) ? standingEpochSql(this.dataSource) : null;
-    // The result must be durable before anything is done about it, whatever the role's default is.
     return `${standing ? `, ${standing.cte}` : ''}, changed AS (
          UPDATE ${tablePath(this.dataSource, 'alikassa_payouts')} AS payout
          SET ${assignments.join(', ')}
@@ -88,7 +87,7 @@ export class PayoutChanges {
            ${standing ? `AND ${standing.holds}` : ''}
          RETURNING payout.*
        )${history}${pauses}${other}${deliveries.table}
-       SELECT ${this.rows.list('changed')}, ${CLOCK}, set_config('synchronous_commit', 'on', true) AS durable
+       SELECT ${this.rows.list('changed')}, ${CLOCK}, ${DURABLE}
          ${this.jobSql(next, bind)}${deliveries.jobs} FROM changed`;
   }
 

@@ -1,46 +1,43 @@
 import {
   BadRequestException,
-  Body,
   Controller,
   Get,
-  Headers,
   HttpCode,
-  Param,
   Post,
-  Query,
   Req,
   Res,
-  UnsupportedMediaTypeException,
   UseFilters,
   UseGuards,
   type CanActivate,
   type Type,
 } from '@nestjs/common';
-import { InvalidInputError, RevisionRequiredError } from '../alikassa.errors.js';
+import { RevisionRequiredError } from '../alikassa.errors.js';
 import type { AccountInfoAnswer, BalanceAnswer } from '../provider/provider.types.js';
 import { AliKassaErrorFilter } from './error.filter.js';
 import {
-  CreatePayoutDto,
-  ListPayoutsDto,
   PayoutDto,
   PayoutEventDto,
-  ResolvePayoutDto,
-  SearchPayoutsDto,
+  type CreatePayoutDto,
+  type ResolvePayoutDto,
+  type SearchPayoutsDto,
 } from './payout.dto.js';
 import { mounted } from './mounted.controllers.js';
 import { RequireScope } from './payout.scopes.js';
 import type { Payout } from './payout.entity.js';
 import type { Caller } from './payout.operations.js';
 import { PayoutService, type PayoutPage } from './payout.service.js';
-import { AMOUNT_MESSAGE } from './payout.validators.js';
+import type { RequestWithBody } from './raw.bodies.js';
+import { jsonOf, queryFields } from './request.input.js';
 
-/** The part of a request that is read here, the same in Express and Fastify. */
-interface RequestLike {
-  headers: Readonly<Record<string, string | string[] | undefined>>;
+/**
+ * The part of a request that is read here, the same in Express and Fastify. It is read itself, and never by `@Body()` and
+ * the like: a global pipe of the host's changes those, e.g. a number of 20 digits into a text of other ones.
+ */
+interface RequestLike extends RequestWithBody {
+  url: string;
+  params: Readonly<Record<string, unknown>>;
   /** Left there by the host's guard. */
   user?: Readonly<Record<string, unknown>>;
-  /** Where the host keeps it. */
-  rawBody?: Buffer;
 }
 
 /** The part of a response that is written here, the same in Express and Fastify. */
@@ -66,25 +63,19 @@ export class PayoutController {
   /** 201 for a new payout, 200 for an identical repeat. `Prefer: wait=10` waits for the provider's first answer. */
   @Post('payouts')
   @RequireScope('payouts:create')
-  async create(
-    @Body() dto: CreatePayoutDto,
-    @Headers('prefer') prefer: string | undefined,
-    @Req() request: RequestLike,
-    @Res({ passthrough: true }) response: ResponseLike,
-  ): Promise<PayoutDto> {
-    requireJson(request);
-    requireExactAmount(dto, request.rawBody);
+  async create(@Req() request: RequestLike, @Res({ passthrough: true }) response: ResponseLike): Promise<PayoutDto> {
+    const dto = (await jsonOf(request)) as CreatePayoutDto;
     const { payout, created } = await this.payouts.createOrFind(dto, callerOf(request));
     response.status(created ? 201 : 200);
-    const seconds = waitSeconds(prefer);
+    const seconds = waitSeconds(request.headers['prefer']);
     return shown(seconds > 0 ? await this.payouts.waitForAnswer(payout.id, seconds * 1000) : payout, response);
   }
 
   /** Newest first; `next_cursor` leads to the next page. */
   @Get('payouts')
   @RequireScope('payouts:read')
-  async list(@Query() filter: ListPayoutsDto): Promise<PayoutPageDto> {
-    return pageDto(await this.payouts.list(filter));
+  async list(@Req() { url }: RequestLike): Promise<PayoutPageDto> {
+    return pageDto(await this.payouts.list(queryFields(url)));
   }
 
   /**
@@ -94,22 +85,21 @@ export class PayoutController {
   @Post('payouts/search')
   @HttpCode(200)
   @RequireScope('payouts:read')
-  async search(@Body() filter: SearchPayoutsDto, @Req() request: RequestLike): Promise<PayoutPageDto> {
-    requireJson(request);
-    return pageDto(await this.payouts.search(filter));
+  async search(@Req() request: RequestLike): Promise<PayoutPageDto> {
+    return pageDto(await this.payouts.search((await jsonOf(request)) as SearchPayoutsDto));
   }
 
   @Get('payouts/:id')
   @RequireScope('payouts:read')
-  async find(@Param('id') id: string, @Res({ passthrough: true }) response: ResponseLike): Promise<PayoutDto> {
-    return shown(await this.payouts.find(checkedId(id)), response);
+  async find(@Req() request: RequestLike, @Res({ passthrough: true }) response: ResponseLike): Promise<PayoutDto> {
+    return shown(await this.payouts.find(idOf(request)), response);
   }
 
   /** The payout's history, oldest first. */
   @Get('payouts/:id/events')
   @RequireScope('payouts:read')
-  async events(@Param('id') id: string): Promise<{ data: PayoutEventDto[] }> {
-    const events = await this.payouts.events(checkedId(id));
+  async events(@Req() request: RequestLike): Promise<{ data: PayoutEventDto[] }> {
+    const events = await this.payouts.events(idOf(request));
     return { data: events.map((event) => PayoutEventDto.from(event)) };
   }
 
@@ -117,56 +107,43 @@ export class PayoutController {
   @Post('payouts/:id/refresh')
   @HttpCode(200)
   @RequireScope('payouts:operate')
-  async refresh(
-    @Param('id') id: string,
-    @Req() request: RequestLike,
-    @Res({ passthrough: true }) response: ResponseLike,
-  ): Promise<PayoutDto> {
-    const payoutId = checkedId(id);
+  async refresh(@Req() request: RequestLike, @Res({ passthrough: true }) response: ResponseLike): Promise<PayoutDto> {
+    const id = idOf(request);
     const options = { ...callerOf(request), revision: seenRevision(request) };
-    return shown(await this.payouts.refresh(payoutId, options), response);
+    return shown(await this.payouts.refresh(id, options), response);
   }
 
   /** Takes back a payout that was never sent; `If-Match` names the revision that was seen. */
   @Post('payouts/:id/withdraw')
   @HttpCode(200)
   @RequireScope('payouts:create')
-  async withdraw(
-    @Param('id') id: string,
-    @Req() request: RequestLike,
-    @Res({ passthrough: true }) response: ResponseLike,
-  ): Promise<PayoutDto> {
-    const payoutId = checkedId(id);
+  async withdraw(@Req() request: RequestLike, @Res({ passthrough: true }) response: ResponseLike): Promise<PayoutDto> {
+    const id = idOf(request);
     const options = { ...callerOf(request), revision: requiredRevision(request) };
-    return shown(await this.payouts.withdraw(payoutId, options), response);
+    return shown(await this.payouts.withdraw(id, options), response);
   }
 
   /** A person's decision on a payout that is held; `If-Match` names the revision that was seen. */
   @Post('payouts/:id/resolve')
   @HttpCode(200)
   @RequireScope('payouts:operate')
-  async resolve(
-    @Param('id') id: string,
-    @Body() decision: ResolvePayoutDto,
-    @Req() request: RequestLike,
-    @Res({ passthrough: true }) response: ResponseLike,
-  ): Promise<PayoutDto> {
-    requireJson(request);
-    const payoutId = checkedId(id);
+  async resolve(@Req() request: RequestLike, @Res({ passthrough: true }) response: ResponseLike): Promise<PayoutDto> {
+    const decision = (await jsonOf(request)) as ResolvePayoutDto;
+    const id = idOf(request);
     const options = { ...callerOf(request), revision: requiredRevision(request) };
-    return shown(await this.payouts.resolve(payoutId, decision, options), response);
+    return shown(await this.payouts.resolve(id, decision, options), response);
   }
 
   @Get('balance')
   @RequireScope('payouts:read')
-  async balance(@Query('account') account: string | undefined): Promise<BalanceAnswer> {
-    return this.payouts.balance(oneOf('account', account));
+  async balance(@Req() { url }: RequestLike): Promise<BalanceAnswer> {
+    return this.payouts.balance(queryFields(url)['account']);
   }
 
   @Get('account')
   @RequireScope('payouts:read')
-  async account(@Query('account') account: string | undefined): Promise<AccountInfoAnswer> {
-    return this.payouts.accountInfo(oneOf('account', account));
+  async account(@Req() { url }: RequestLike): Promise<AccountInfoAnswer> {
+    return this.payouts.accountInfo(queryFields(url)['account']);
   }
 }
 
@@ -214,32 +191,13 @@ function callerOf({ user }: RequestLike): Caller {
   return { actor: typeof who === 'string' || typeof who === 'number' ? String(who) : undefined };
 }
 
-function requireJson({ headers }: RequestLike): void {
-  if (!/^application\/json\s*(?:;|$)/i.test(String(headers['content-type'] ?? ''))) {
-    throw new UnsupportedMediaTypeException('The body must be sent as application/json.');
-  }
-}
-
-/** Parsed, 1e3 and 500.000000000000000001 are whole: where the raw body is at hand, a number is taken as digits alone. */
-function requireExactAmount(dto: CreatePayoutDto | undefined, rawBody: Buffer | undefined): void {
-  const amount = dto?.amount;
-  if (!rawBody || typeof amount !== 'number' || !Number.isSafeInteger(amount)) return;
-  const isDigits = new RegExp(`"amount"\\s*:\\s*${amount}\\s*[,}]`).test(rawBody.toString('latin1'));
-  if (!isDigits) throw new InvalidInputError([AMOUNT_MESSAGE]);
-}
-
-function checkedId(id: string): string {
-  if (!UUID.test(id)) throw new BadRequestException('id must be a uuid');
+function idOf({ params: { id } }: RequestLike): string {
+  if (typeof id !== 'string' || !UUID.test(id)) throw new BadRequestException('id must be a uuid');
   return id.toLowerCase();
 }
 
-function oneOf(name: string, value: unknown): string | undefined {
-  if (value === undefined || typeof value === 'string') return value;
-  throw new BadRequestException(`${name} must be given once`);
-}
-
 /** `Prefer: wait=10` (RFC 7240, section 4.3), at most 30 seconds. */
-function waitSeconds(prefer: string | undefined): number {
-  const wait = /(?:^|[,;\s])wait=(\d{1,4})(?=$|[,;\s])/i.exec(prefer ?? '')?.[1];
+function waitSeconds(prefer: string | string[] | undefined): number {
+  const wait = /(?:^|[,;\s])wait=(\d{1,4})(?=$|[,;\s])/i.exec(String(prefer ?? ''))?.[1];
   return Math.min(Number(wait ?? 0), MAX_WAIT_SECONDS);
 }

@@ -1,4 +1,4 @@
-import { Type } from 'class-transformer';
+import { Transform, Type } from 'class-transformer';
 import {
   ArrayNotEmpty,
   ArrayUnique,
@@ -18,6 +18,7 @@ import { ALARMS, type Alarm } from './attention.js';
 import type { Payout, PayoutEvent } from './payout.entity.js';
 import { PAYOUT_STATUSES, type PayoutStatus } from './payout.status.js';
 import {
+  AsSent,
   IsBirthDate,
   IsEmailAddress,
   IsHttpUrl,
@@ -30,11 +31,13 @@ import {
 export class PayoutExtraDto {
   /** Two digits, e.g. "29". */
   @IsOptional()
+  @AsSent
   @Matches(/^[0-9]{2}$/, { message: 'card_exp_year must be a string of two digits' })
   card_exp_year?: string;
 
   /** Two digits, "01" to "12". */
   @IsOptional()
+  @AsSent
   @Matches(/^(?:0[1-9]|1[0-2])$/, { message: 'card_exp_month must be a string from "01" to "12"' })
   card_exp_month?: string;
 
@@ -44,6 +47,7 @@ export class PayoutExtraDto {
 
   /** ISO 3166-1 alpha-2, upper-case. */
   @IsOptional()
+  @AsSent
   @Matches(/^[A-Z]{2}$/, { message: 'card_country must be two capital letters (ISO 3166-1 alpha-2)' })
   @IsISO31661Alpha2({ message: 'card_country must be a country of ISO 3166-1 alpha-2' })
   card_country?: string;
@@ -58,6 +62,7 @@ export class PayoutExtraDto {
 export class CreatePayoutDto {
   /** Uuid of the paying account; may be left out where only one is configured. */
   @IsOptional()
+  @AsSent
   @IsUUID('all', { message: 'account must be a uuid' })
   account?: string;
 
@@ -78,6 +83,7 @@ export class CreatePayoutDto {
   service!: string;
 
   @IsOptional()
+  @AsSent
   @IsInt({ message: 'notification_endpoint_id must be a whole number' })
   @Min(1)
   @Max(Number.MAX_SAFE_INTEGER)
@@ -94,6 +100,7 @@ export class CreatePayoutDto {
   extra?: PayoutExtraDto;
 
   @IsOptional()
+  @AsSent
   @Matches(/^\+?[0-9]{5,20}$/, { message: 'customer_phone must be 5 to 20 digits' })
   customer_phone?: string;
 
@@ -117,6 +124,7 @@ export class CreatePayoutDto {
 
 /** A person's decision on a payout that the machine holds. */
 export class ResolvePayoutDto {
+  @AsSent
   @IsIn(['resubmit', 'paid', 'fail', 'acknowledge'], {
     message: 'outcome must be "resubmit", "paid", "fail" or "acknowledge"',
   })
@@ -147,12 +155,16 @@ export class ListPayoutsDto {
   order_id?: string;
 
   @IsOptional()
+  @AsSent
   @IsIn(PAYOUT_STATUSES, { message: `status must be one of ${PAYOUT_STATUSES.join(', ')}` })
   status?: PayoutStatus;
 
   /** 1 to 100, default 20. */
   @IsOptional()
-  @Type(() => Number)
+  @AsSent
+  @Transform(({ value }: { value: unknown }) =>
+    typeof value === 'string' && /^[0-9]{1,3}$/.test(value) ? Number(value) : value,
+  )
   @IsInt({ message: 'limit must be a whole number from 1 to 100' })
   @Min(1)
   @Max(100)
@@ -160,6 +172,7 @@ export class ListPayoutsDto {
 
   /** `next_cursor` of the page before. */
   @IsOptional()
+  @AsSent
   @Matches(/^[A-Za-z0-9_-]{1,40}$/, { message: 'cursor must be the next_cursor of an earlier page' })
   cursor?: string;
 }

@@ -8,9 +8,10 @@ export type EndedBy = 'provider' | 'confirmed_absence' | 'person' | 'withdrawal'
 /**
  * One payout. Read it freely; never write it: its status changes only in `PayoutStore.settle()`. No column is updated by
  * TypeORM, so that `save()` of an entity that has become stale writes nothing back.
+ * A host's `synchronize` leaves it alone, like all our tables: the migrations make more of them than an entity says.
  * Money is a decimal string. Columns that hold recipient data are encrypted and not selected unless asked for.
  */
-@Entity({ name: 'alikassa_payouts' })
+@Entity({ name: 'alikassa_payouts', synchronize: false })
 export class Payout {
   @PrimaryColumn('uuid')
   id!: string;
@@ -156,7 +157,7 @@ export class Payout {
 }
 
 /** One line of a payout's history; append-only. */
-@Entity({ name: 'alikassa_payout_events' })
+@Entity({ name: 'alikassa_payout_events', synchronize: false })
 export class PayoutEvent {
   /** Order of the history; the database's own. */
   @PrimaryGeneratedColumn({ type: 'bigint' })

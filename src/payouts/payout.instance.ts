@@ -5,11 +5,13 @@ export class PayoutInstance {
   /**
    * @param prefix where its endpoints are mounted.
    * @param accounts uuids, in lower case.
+   * @param keyFingerprint of the payout key, which is the merchant's.
    */
   constructor(
     readonly name: string,
     readonly prefix: string,
     readonly accounts: readonly string[],
+    readonly keyFingerprint: string,
   ) {}
 }
 

@@ -2,9 +2,11 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { activeTraceparent } from '../instrumentation/spans.js';
 import { mapped } from './database.errors.js';
+import { DURABLE } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import { deliveriesSql } from './delivery.store.js';
 import type { HandlerRegistry } from './handler.registry.js';
+import { watchTransactions } from './host.transaction.js';
 import type { Payout } from './payout.entity.js';
 import { addJobsSql, jobQueueOf, payoutJobSql, type JobQueue } from './payout.queue.js';
 import { PayoutRows } from './payout.rows.js';
@@ -52,6 +54,7 @@ export class PayoutIntake {
     this.queue = jobQueueOf(options);
     this.rows = new PayoutRows(dataSource);
     this.batches = new RowBatches(dataSource);
+    watchTransactions(dataSource);
   }
 
   /**
@@ -88,7 +91,7 @@ export class PayoutIntake {
          SELECT id, 'created', 'queued', 0, 0, actor FROM new_payout JOIN wanted USING (id)
          RETURNING id, payout_id
        )${deliveries.table}
-       SELECT ${this.rows.list('new_payout')},
+       SELECT ${this.rows.list('new_payout')}, ${DURABLE},
          (SELECT ${addJobsSql(this.dataSource, this.queue, `array_agg(${job})`)}
           FROM new_payout JOIN wanted USING (id)) AS jobs${deliveries.jobs}
        FROM new_payout`;

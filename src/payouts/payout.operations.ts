@@ -149,7 +149,7 @@ export class PayoutOperations {
 
   /** Adds what has happened since the revision that was seen. */
   private async explained({ payoutId, seen, revision }: StaleRevisionError): Promise<StaleRevisionError> {
-    const events = await this.store.changesSince(payoutId, seen);
+    const events = await this.store.events(payoutId, seen);
     const words = events.map(({ type, fromStatus, toStatus }) =>
       fromStatus === toStatus ? `${type} (${toStatus})` : `${type} (${fromStatus} -> ${toStatus})`,
     );

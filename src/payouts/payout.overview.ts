@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { mapped } from './database.errors.js';
+import { query } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import type { PayoutStatus } from './payout.status.js';
 
@@ -42,18 +43,19 @@ export class PayoutOverview {
     const payouts = tablePath(this.dataSource, 'alikassa_payouts');
     const deliveries = tablePath(this.dataSource, 'alikassa_deliveries');
     const late = (table: string, where: string): string =>
-      `(SELECT greatest(0, extract(epoch FROM clock_timestamp() - min(due_at)))::float8 FROM ${table} WHERE instance = $1${where})`;
+      `(SELECT greatest(0, extract(epoch FROM clock_timestamp() - min(due_at)))::numeric FROM ${table} WHERE instance = $1${where})`;
     const list = (select: string): string =>
       `(SELECT coalesce(json_agg(one), '[]') FROM (SELECT account, ${select} AND instance = $1 GROUP BY 1, 2) AS one)`;
     // Each part by its own partial index: of final rows only those with attention are read.
     const [row] = await mapped(
-      this.dataSource.query<Row[]>(
+      query<Row>(
+        this.dataSource,
         `SELECT
           ${list(`status, count(*)::int AS count FROM ${payouts} WHERE status IN (${OPEN})`)} AS open,
           ${list(`reason, count(*)::int AS count FROM ${payouts}, string_to_table(attention, ' ') AS reason WHERE attention IS NOT NULL`)} AS attention,
           ${late(payouts, ` AND status IN (${OPEN})`)} AS payouts,
           ${late(deliveries, '')} AS handlers,
-          (SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM ${payouts}
+          (SELECT extract(epoch FROM clock_timestamp() - created_at)::numeric FROM ${payouts}
             WHERE instance = $1 AND status = 'unknown' ORDER BY seq LIMIT 1) AS unknown`,
         [this.options.instance],
       ),
@@ -64,14 +66,15 @@ export class PayoutOverview {
     return {
       open: [...(row?.open ?? []), ...none],
       attention: row?.attention ?? [],
-      lagSeconds: { payouts: row?.payouts ?? 0, handlers: row?.handlers ?? 0 },
-      oldestUnknownSeconds: row?.unknown ?? 0,
+      lagSeconds: { payouts: Number(row?.payouts ?? 0), handlers: Number(row?.handlers ?? 0) },
+      oldestUnknownSeconds: Number(row?.unknown ?? 0),
     };
   }
 }
 
 interface Row extends Pick<Overview, 'open' | 'attention'> {
-  payouts: number | null;
-  handlers: number | null;
-  unknown: number | null;
+  /** Decimal strings, which no setting of the session shortens. */
+  payouts: string | null;
+  handlers: string | null;
+  unknown: string | null;
 }

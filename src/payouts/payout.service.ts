@@ -2,8 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { SpanKind } from '@opentelemetry/api';
-import { In, type DataSource, type EntityManager, type FindOptionsWhere } from 'typeorm';
-import { InvalidInputError, OrderConflictError, PayoutNotFoundError } from '../alikassa.errors.js';
+import type { DataSource, EntityManager } from 'typeorm';
+import {
+  InvalidInputError,
+  OrderConflictError,
+  PayoutNotFoundError,
+  RecipientUnreadableError,
+} from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { annotate, traced } from '../instrumentation/spans.js';
 import { phpJsonEncode } from '../provider/php-json.js';
@@ -11,8 +16,9 @@ import type { AliKassaClient } from '../provider/provider.client.js';
 import type { AccountInfoAnswer, BalanceAnswer, ProviderOutcome } from '../provider/provider.types.js';
 import { maskNumber } from './card.number.js';
 import { mapped } from './database.errors.js';
-import { ListPayoutsDto, SearchPayoutsDto, type CreatePayoutDto, type ResolvePayoutDto } from './payout.dto.js';
-import { Payout, PayoutEvent } from './payout.entity.js';
+import { endedTransaction, requireOpen } from './host.transaction.js';
+import { CreatePayoutDto, ListPayoutsDto, SearchPayoutsDto, type ResolvePayoutDto } from './payout.dto.js';
+import { Payout, type PayoutEvent } from './payout.entity.js';
 import type { PayoutIntake } from './payout.intake.js';
 import {
   noAnswer,
@@ -63,8 +69,10 @@ export class PayoutService {
 
   /**
    * Accepts a payout: row, first event and job are written in one statement; a worker then sends it. Idempotent by
-   * `order_id`: the same content again returns the existing payout.
-   * @throws InvalidInputError, OrderConflictError, DatabaseUnavailableError
+   * `order_id`: the same content again returns the existing payout, also where it would not be accepted any more (an expired
+   * card, an account that is no longer configured).
+   * @throws InvalidInputError, OrderConflictError, RecipientUnreadableError (a repeat, and its key is not in the ring),
+   * DatabaseUnavailableError
    */
   async create(dto: CreatePayoutDto, options: CreateOptions = {}): Promise<Payout> {
     return (await this.createOrFind(dto, options)).payout;
@@ -76,12 +84,14 @@ export class PayoutService {
   }
 
   private async accept(input: CreatePayoutDto, options: CreateOptions): Promise<CreatedPayout> {
-    const { dto, account } = validatedCreate(input, this.options.accounts);
+    const manager = this.managerOf(options);
+    const accepted = await this.acceptable(input, manager);
+    if (accepted instanceof Payout) return answered(accepted, false);
+    const { dto, account } = accepted;
     const content = contentOf(dto, account.uuid);
     const body = phpJsonEncode(providerRequest(dto, this.options.notificationUrl));
     const id = randomUUID();
     const { keyId, ciphertext } = this.cipher.seal(id, body);
-    const manager = this.managerOf(options);
     const row = {
       id,
       orderId: dto.order_id,
@@ -96,30 +106,51 @@ export class PayoutService {
       contentFingerprint: this.cipher.fingerprint(content),
     };
     const inserted = await this.intake.insert(row, options.actor, manager);
-    const payout = inserted ?? (await this.existing(dto.order_id, content, manager));
-    annotate({
-      'alikassa.payout.id': payout.id,
-      'alikassa.account': payout.account,
-      'alikassa.service': payout.service,
-      'alikassa.outcome': inserted ? 'created' : 'repeated',
-    });
-    return { payout, created: inserted !== null };
-  }
-
-  /** The payout that has the order_id, if it is the same. @throws OrderConflictError */
-  private async existing(orderId: string, content: string, manager: EntityManager): Promise<Payout> {
-    const payout = await this.store.findSealed(orderId, manager);
-    if (!payout) throw new PayoutNotFoundError(`Payout of order ${orderId} vanished while it was created; repeat.`);
-    if (!this.cipher.fingerprint(content, payout.keyId).equals(payout.contentFingerprint)) {
-      throw new OrderConflictError(
-        `order_id "${orderId}" belongs to payout ${payout.id} with other content; use a new order_id for a new payout.`,
-      );
-    }
-    return withoutSecrets(payout);
+    const payout = inserted ?? (await this.existing(dto, manager));
+    // Neither new nor there: what ended the transaction past TypeORM has taken the mark of the statement with it.
+    if (!payout) throw endedOr(manager, dto);
+    return answered(payout, inserted !== null);
   }
 
   /**
-   * Written through another DataSource, a payout could lie in a database where nobody looks for it.
+   * The input by the rules of the day and of the configuration. What was accepted before they changed stays accepted: then
+   * the payout that exists.
+   * @throws InvalidInputError, OrderConflictError
+   */
+  private async acceptable(
+    input: CreatePayoutDto,
+    manager: EntityManager,
+  ): Promise<ReturnType<typeof validatedCreate> | Payout> {
+    try {
+      return validatedCreate(input, this.options.accounts);
+    } catch (refusal) {
+      // What has no readable shape is refused here once more.
+      const payout = await this.existing(validated(CreatePayoutDto, input), manager);
+      if (payout) return payout;
+      throw refusal;
+    }
+  }
+
+  /** The payout that has the order_id, if it is the same. @throws OrderConflictError, RecipientUnreadableError */
+  private async existing(dto: CreatePayoutDto, manager: EntityManager): Promise<Payout | null> {
+    const payout = await this.store.findSealed(dto.order_id, manager);
+    if (!payout) return null;
+    const { id, keyId, contentFingerprint } = payout;
+    const taken = `order_id "${dto.order_id}" belongs to payout ${id}`;
+    if (!this.cipher.keyIds.includes(keyId)) {
+      throw new RecipientUnreadableError(
+        `${taken}; whether its content is this cannot be told without the encryption key "${keyId}": put it back into the ring, and look at the payout before you make another.`,
+      );
+    }
+    // Where the request leaves the account out, it was left out when the payout was accepted.
+    const content = contentOf(dto, dto.account?.toLowerCase() ?? payout.account);
+    if (this.cipher.fingerprint(content, keyId).equals(contentFingerprint)) return withoutSecrets(payout);
+    throw new OrderConflictError(`${taken} with other content; use a new order_id for a new payout.`);
+  }
+
+  /**
+   * Written through another DataSource, a payout could lie in a database where nobody looks for it; after the end of its
+   * transaction, in none or in somebody else's.
    * @throws InvalidInputError
    */
   private managerOf({ manager }: CreateOptions): EntityManager {
@@ -129,6 +160,7 @@ export class PayoutService {
         `manager belongs to another DataSource than the payouts of the instance "${this.options.instance}"; begin the transaction on theirs`,
       ]);
     }
+    if (manager) requireOpen(manager);
     return manager ?? this.dataSource.manager;
   }
 
@@ -152,14 +184,14 @@ export class PayoutService {
    */
   async search(filter: SearchPayoutsDto): Promise<PayoutPage> {
     const { number, ...listed } = validated(SearchPayoutsDto, filter);
-    const numberFingerprint = In(this.cipher.keyIds.map((id) => this.cipher.fingerprint(number, id)));
-    return this.page(listed, { numberFingerprint });
+    const numbers = this.cipher.keyIds.map((id) => this.cipher.fingerprint(number, id));
+    return this.page(listed, numbers);
   }
 
   /** A payout's history, oldest first. @throws PayoutNotFoundError */
   async events(id: string): Promise<PayoutEvent[]> {
     await this.find(id);
-    return mapped(this.dataSource.getRepository(PayoutEvent).find({ where: { payoutId: id }, order: { id: 'ASC' } }));
+    return this.store.events(id);
   }
 
   /**
@@ -223,24 +255,29 @@ export class PayoutService {
   }
 
   /** One page; a filter that is null is none. */
-  private async page(
-    { order_id, status, limit, cursor }: ListPayoutsDto,
-    where: FindOptionsWhere<Payout> = {},
-  ): Promise<PayoutPage> {
+  private async page({ limit, cursor, ...filter }: ListPayoutsDto, numbers?: Buffer[]): Promise<PayoutPage> {
     const size = limit ?? PAGE;
-    const query = this.dataSource
-      .createQueryBuilder(Payout, 'payout')
-      .where({ ...where, instance: this.options.instance })
-      .orderBy('payout.seq', 'DESC')
-      .limit(size + 1);
-    if (order_id != null) query.andWhere('payout.orderId = :order_id', { order_id });
-    if (status != null) query.andWhere('payout.status = :status', { status });
-    if (cursor != null) query.andWhere('payout.seq < :seq', { seq: decodeCursor(cursor) });
-    const rows = await mapped(query.getMany());
+    const before = cursor == null ? undefined : decodeCursor(cursor);
+    const rows = await this.store.page({ orderId: filter.order_id, status: filter.status, before, numbers }, size + 1);
     const data = rows.slice(0, size);
     const last = data.at(-1);
     return { data, nextCursor: rows.length > size && last ? encodeCursor(last.seq) : null };
   }
+}
+
+function answered(payout: Payout, created: boolean): CreatedPayout {
+  annotate({
+    'alikassa.payout.id': payout.id,
+    'alikassa.account': payout.account,
+    'alikassa.service': payout.service,
+    'alikassa.outcome': created ? 'created' : 'repeated',
+  });
+  return { payout, created };
+}
+
+function endedOr({ queryRunner }: EntityManager, dto: CreatePayoutDto): Error {
+  if (queryRunner) return endedTransaction();
+  return new PayoutNotFoundError(`Payout of order ${dto.order_id} vanished while it was created; repeat.`);
 }
 
 function withoutSecrets(payout: Payout): Payout {

@@ -1,13 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MoreThan, type DataSource, type EntityManager } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import { PayoutNotFoundError, StaleRevisionError, StateConflictError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { instruments } from '../instrumentation/instruments.js';
 import { pausesTable, standingPauseSql, type StandingPause } from './account.pauses.js';
 import { DatabaseEpochs, type StandingEpoch } from './database.epochs.js';
 import { isDatabaseError, isTaken, isTransientDatabaseError, mapped, mappedDatabaseError } from './database.errors.js';
+import { bindTo, query } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import { isLostAttempt, reliesOnOwnRecords } from './decision/restored.js';
+import { EntityRows } from './entity.rows.js';
 import type { HandlerRegistry } from './handler.registry.js';
 import type { OpenOrders } from './open.orders.js';
 import { PayoutChanges, type Alongside } from './payout.changes.js';
@@ -43,6 +45,16 @@ export interface SettleOptions {
   alongside?: Alongside;
 }
 
+/** What a page is limited to; null is no limit. */
+export interface PayoutFilter {
+  orderId?: string | null | undefined;
+  status?: PayoutStatus | null | undefined;
+  /** The last one's `seq` of the page before. */
+  before?: string | undefined;
+  /** Fingerprints of the recipient's number, one for each key. */
+  numbers?: Buffer[] | undefined;
+}
+
 const DATABASE_RETRIES = 6;
 /** An id of the provider belongs to one payout. */
 const PROVIDER_ID_KEY = 'alikassa_payouts_provider_id_key';
@@ -57,6 +69,7 @@ const INSTANCE = { name: 'instance', type: 'text' };
 export class PayoutStore {
   private readonly queue: JobQueue;
   private readonly rows: PayoutRows;
+  private readonly history: EntityRows<PayoutEvent>;
   private readonly batches: RowBatches;
   private readonly changes: PayoutChanges;
   private readonly epochs: DatabaseEpochs;
@@ -69,6 +82,7 @@ export class PayoutStore {
   ) {
     this.queue = jobQueueOf(options);
     this.rows = new PayoutRows(dataSource);
+    this.history = new EntityRows(dataSource, PayoutEvent);
     this.batches = new RowBatches(dataSource);
     this.changes = new PayoutChanges(dataSource, options, handlers, this.rows, this.batches);
     this.epochs = new DatabaseEpochs(dataSource, options);
@@ -122,17 +136,11 @@ export class PayoutStore {
     }
   }
 
-  /** What has happened to a payout since a revision, oldest first. @throws DatabaseUnavailableError */
-  async changesSince(id: string, revision: number): Promise<PayoutEvent[]> {
-    const events = this.dataSource.getRepository(PayoutEvent);
-    return mapped(events.find({ where: { payoutId: id, revision: MoreThan(revision) }, order: { id: 'ASC' } }));
-  }
-
   /** Whether the decision was made before: by a call whose answer was lost, or by the same call. */
   private async isMade(id: string, evidence: Evidence): Promise<boolean> {
     if (!('decision' in evidence)) return false;
-    const where = { payoutId: id, decision: evidence.decision };
-    return mapped(this.dataSource.getRepository(PayoutEvent).existsBy(where));
+    const sql = `SELECT FROM ${tablePath(this.dataSource, 'alikassa_payout_events')} WHERE payout_id = $1 AND decision = $2`;
+    return (await this.query(sql, [id, evidence.decision])).length > 0;
   }
 
   private async unchanged(id: string): Promise<Settled> {
@@ -255,6 +263,38 @@ export class PayoutStore {
     return row ? this.rows.entity(row) : null;
   }
 
+  /** Newest first. @throws DatabaseUnavailableError */
+  async page({ orderId, status, before, numbers }: PayoutFilter, limit: number): Promise<Payout[]> {
+    const params: unknown[] = [];
+    const bind = bindTo(params);
+    const conditions = [`instance = ${bind(this.options.instance, 'text')}`];
+    if (orderId != null) conditions.push(`order_id = ${bind(orderId, 'text')}`);
+    if (status != null) conditions.push(`status = ${bind(status, 'text')}`);
+    if (before !== undefined) conditions.push(`seq < ${bind(before, 'bigint')}`);
+    if (numbers) conditions.push(`number_fingerprint = ANY (${bind(numbers, 'bytea[]')})`);
+    const rows = await this.query<ResultRow>(
+      `SELECT ${this.rows.list('payout')} FROM ${this.table} AS payout
+       WHERE ${conditions.join(' AND ')} ORDER BY payout.seq DESC LIMIT ${bind(limit, 'integer')}`,
+      params,
+    );
+    return rows.map((row) => this.rows.entity(row));
+  }
+
+  /**
+   * A payout's history, oldest first.
+   * @param since a revision: only what has happened after it.
+   * @throws DatabaseUnavailableError
+   */
+  async events(id: string, since: number | null = null): Promise<PayoutEvent[]> {
+    const events = tablePath(this.dataSource, 'alikassa_payout_events');
+    const rows = await this.query<ResultRow>(
+      `SELECT ${this.history.list('event')} FROM ${events} AS event
+       WHERE payout_id = $1 AND ($2::int IS NULL OR revision > $2) ORDER BY event.id`,
+      [id, since],
+    );
+    return rows.map((row) => this.history.entity(row));
+  }
+
   /** All that a submission needs: the payout with its encrypted columns, and its account's pause, if any. */
   async readToSend(id: string): Promise<{ known: PayoutSnapshot; pause: StandingPause | null } | null> {
     const pause = standingPauseSql('pause');
@@ -282,7 +322,7 @@ export class PayoutStore {
   }
 
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
-    return mapped(this.dataSource.query<T[]>(sql, params));
+    return mapped(query<T>(this.dataSource, sql, params));
   }
 
   private get table(): string {

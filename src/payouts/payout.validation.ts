@@ -4,6 +4,7 @@ import { InvalidInputError } from '../alikassa.errors.js';
 import type { AliKassaAccount } from '../alikassa.options.js';
 import { looksLikeCard, passesLuhn } from './card.number.js';
 import { CreatePayoutDto, type PayoutExtraDto } from './payout.dto.js';
+import { shownName } from './request.input.js';
 
 /** Deeper than any field goes. */
 const MAX_DEPTH = 4;
@@ -71,11 +72,6 @@ function refuseForeign(key: string, value: unknown, field: string, depth = 1): v
   if (typeof value !== 'object' || value === null) return;
   if (depth > MAX_DEPTH) throw new InvalidInputError([`${field} is nested too deeply`]);
   for (const [inner, held] of Object.entries(value)) refuseForeign(inner, held, field, depth + 1);
-}
-
-/** The sender's own names may hold anything, a card number too. */
-function shownName(name: string): string {
-  return /^[A-Za-z_]{1,40}$/.test(name) ? name : '(unknown name)';
 }
 
 function sentences(error: ValidationError, path = ''): string[] {

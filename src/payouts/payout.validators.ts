@@ -7,7 +7,8 @@ const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u;
 
 function rule(name: string, message: string, holds: (value: unknown) => boolean) {
   return (options?: ValidationOptions): PropertyDecorator =>
-    (target, propertyKey) =>
+    (target, propertyKey) => {
+      AsSent(target, propertyKey);
       registerDecorator({
         name,
         target: target.constructor,
@@ -15,7 +16,15 @@ function rule(name: string, message: string, holds: (value: unknown) => boolean)
         options: { message, ...options },
         validator: { validate: holds },
       });
+    };
 }
+
+/**
+ * Keeps a field as it was sent also in the host's own controllers: a `ValidationPipe` with `enableImplicitConversion` makes
+ * a value that of the type that TypeScript has noted, the number 40817810099910004312 a text of other digits.
+ */
+export const AsSent: PropertyDecorator = (target, propertyKey) =>
+  Reflect.defineMetadata('design:type', Object, target, propertyKey);
 
 export const AMOUNT_MESSAGE = `amount must be a decimal string above 0 and at most ${MAX_AMOUNT}, with at most two decimals, e.g. "1000.44"`;
 

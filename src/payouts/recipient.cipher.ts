@@ -9,6 +9,7 @@ interface RingKey {
   id: string;
   encryption: Buffer;
   fingerprint: Buffer;
+  check: Buffer;
 }
 
 export interface Sealed {
@@ -30,7 +31,12 @@ export class RecipientCipher {
   constructor(keys: readonly EncryptionKey[]) {
     const derived = keys.map(({ id, key }) => {
       const secret = typeof key === 'string' ? Buffer.from(key, 'base64') : key;
-      return { id, encryption: derive(secret, 'recipient'), fingerprint: derive(secret, 'fingerprint') };
+      return {
+        id,
+        encryption: derive(secret, 'recipient'),
+        fingerprint: derive(secret, 'fingerprint'),
+        check: derive(secret, 'check'),
+      };
     });
     const [active] = derived;
     if (!active) throw new RangeError('the ring holds no key');
@@ -78,6 +84,11 @@ export class RecipientCipher {
   /** @param keyId the ring key to use; the active one unless given. */
   fingerprint(text: string, keyId = this.active.id): Buffer {
     return createHmac('sha256', this.keyOf(keyId).fingerprint).update(text, 'utf8').digest();
+  }
+
+  /** Tells the key's bytes from others, and nothing else about them. */
+  checkValue(keyId: string): Buffer {
+    return this.keyOf(keyId).check;
   }
 
   private keyOf(keyId: string, where = 'Recipient data: '): RingKey {

@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { mapped } from './database.errors.js';
+import { query } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 
 /** Rows of one statement, and statements of one call: no row is locked for long, and the sweep has an end. */
@@ -36,7 +37,8 @@ export class RecipientRetention {
   private async eraseBatch(days: number): Promise<number> {
     const table = tablePath(this.dataSource, 'alikassa_payouts');
     const rows = await mapped(
-      this.dataSource.query<unknown[]>(
+      query(
+        this.dataSource,
         `WITH erased AS (
            UPDATE ${table} SET recipient_ciphertext = NULL WHERE id IN (
              SELECT id FROM ${table}

@@ -5,6 +5,7 @@ import { RecipientUnreadableError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import type { CreatePayoutRequest } from '../provider/provider.types.js';
 import { mapped } from './database.errors.js';
+import { DURABLE, query } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import { contentsOfBody } from './payout.request.js';
 import type { PayoutStore } from './payout.store.js';
@@ -173,7 +174,7 @@ export class RecipientRotation {
   private async write(rows: Resealed[]): Promise<number> {
     if (rows.length === 0) return 0;
     const written = await this.query(
-      // A key is removed on the word that no row is under it: that must be durable, whatever the role's default is.
+      // A key is removed on the word that no row is under it: that must be durable.
       `WITH given AS (
          SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[])
            AS given (id, was, ciphertext, number, content)
@@ -185,7 +186,7 @@ export class RecipientRotation {
          FROM given JOIN held USING (id)
          WHERE payout.id = given.id AND payout.recipient_ciphertext = given.was
          RETURNING payout.id
-       ) SELECT id, set_config('synchronous_commit', 'on', true) AS durable FROM changed`,
+       ) SELECT id, ${DURABLE} FROM changed`,
       [
         rows.map(({ id }) => id),
         rows.map(({ was }) => was),
@@ -212,13 +213,13 @@ export class RecipientRotation {
     return mapped(
       this.dataSource.transaction(async (manager) => {
         await manager.query('SET LOCAL statement_timeout = 0');
-        return manager.query<T[]>(sql, params);
+        return query<T>(this.dataSource, sql, params, manager);
       }),
     );
   }
 
   private async query(sql: string, params: unknown[]): Promise<unknown[]> {
-    return mapped(this.dataSource.query<unknown[]>(sql, params));
+    return mapped(query(this.dataSource, sql, params));
   }
 
   private get table(): string {

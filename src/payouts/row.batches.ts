@@ -1,7 +1,8 @@
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { Batcher } from './batcher.js';
 import { isRefusedStatement } from './database.errors.js';
 import { prepared } from './database.statements.js';
+import { endedTransaction, markOf } from './host.transaction.js';
 import { remembered } from './remembered.js';
 
 /** A statement that is made for many rows at once. */
@@ -15,6 +16,9 @@ export interface RowStatement {
   /** Whether it writes: then only the first of several with the same key is done, the others get no answer. */
   isWrite: boolean;
 }
+
+/** A setting of ours that a transaction takes with it when it ends. */
+const MARK = 'alikassa.transaction';
 
 export type ResultRow = Record<string, unknown>;
 
@@ -36,28 +40,48 @@ export class RowBatches {
 
   /**
    * @param values of one row of `wanted`.
-   * @param manager whose transaction, if it has one, the statement belongs to: it is alone there.
+   * @param manager whose transaction, if it has one, the statement belongs to: it is alone there, and writes nothing where
+   * that transaction has ended meanwhile.
    * @returns the row of the result that answers it, if there is one.
    * @throws the driver's error: it is for the caller to map.
    */
   async run(statement: RowStatement, values: unknown[], manager?: EntityManager): Promise<ResultRow | undefined> {
-    if (manager?.queryRunner) return (await this.together(statement, [values], manager))[0];
+    if (manager?.queryRunner) {
+      const mark = statement.isWrite ? await this.marked(manager, manager.queryRunner) : undefined;
+      return (await this.together(statement, [values], manager, mark))[0];
+    }
     const make = () => new Batcher((rows: unknown[][]) => this.together(statement, rows), isRefusedStatement, LIMITS);
     return remembered(this.batchers, statement.sql, make).add(values);
+  }
+
+  /**
+   * Marks the transaction, until its end or that of its savepoint: a statement that does not find the mark came too late,
+   * and writes nothing.
+   */
+  private async marked(manager: EntityManager, runner: QueryRunner): Promise<string> {
+    const mark = markOf(runner);
+    await prepared(this.dataSource, `SELECT set_config('${MARK}', $1, true)`, [mark], manager);
+    if (markOf(runner) !== mark) throw endedTransaction();
+    return mark;
   }
 
   private async together(
     { columns, sql, key, isWrite }: RowStatement,
     asked: unknown[][],
     manager?: EntityManager,
+    mark?: string,
   ): Promise<(ResultRow | undefined)[]> {
     const firsts = new Map<unknown, unknown[]>();
     for (const values of asked) if (!firsts.has(values[0])) firsts.set(values[0], values);
     const rows = [...firsts.values()];
     const results = await prepared<ResultRow>(
       this.dataSource,
-      remembered(this.texts, sql, () => textOf(columns, sql)),
-      [...columns.map((_, index) => rows.map((values) => values[index] ?? null)), rows.length],
+      remembered(this.texts, `${mark !== undefined} ${sql}`, () => textOf(columns, sql, mark !== undefined)),
+      [
+        ...columns.map((_, index) => rows.map((values) => values[index] ?? null)),
+        rows.length,
+        ...(mark === undefined ? [] : [mark]),
+      ],
       manager,
     );
     const answers = new Map(results.map((row) => [row[key], row]));
@@ -65,11 +89,12 @@ export class RowBatches {
   }
 }
 
-function textOf(columns: RowStatement['columns'], sql: string): string {
+function textOf(columns: RowStatement['columns'], sql: string, isMarked: boolean): string {
   const lists = columns.map(({ type }, index) => `$${index + 1}::${type}[]`).join(', ');
   const names = columns.map(({ name }) => name).join(', ');
   // The planner takes a tenth of what it guesses of a list: one row, so that it uses indexes also where it has planned
   // while the tables were small.
   const limit = `LIMIT $${columns.length + 1}::int`;
-  return `WITH wanted AS (SELECT * FROM unnest(${lists}) AS wanted (${names}) ${limit})${sql}`;
+  const where = isMarked ? ` WHERE current_setting('${MARK}', true) = $${columns.length + 2}` : '';
+  return `WITH wanted AS (SELECT * FROM unnest(${lists}) AS wanted (${names})${where} ${limit})${sql}`;
 }

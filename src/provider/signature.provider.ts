@@ -1,4 +1,4 @@
-import { createPublicKey, sign as cryptoSign, verify as cryptoVerify, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, sign as cryptoSign, verify as cryptoVerify, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { ConfigurationError, SignatureInvalidError } from '../alikassa.errors.js';
@@ -35,6 +35,12 @@ export class SignatureProvider {
     this.privateKey = loadPrivateKey(privateKey, passphrase);
     this.notificationKey = loadPublicKey(notificationPublicKey);
     this.testItself();
+  }
+
+  /** Tells the payout key from others: SHA-256 of its public half. */
+  get keyFingerprint(): string {
+    const publicKey = createPublicKey(this.privateKey).export({ type: 'spki', format: 'der' });
+    return createHash('sha256').update(publicKey).digest('hex');
   }
 
   /**

@@ -42,7 +42,8 @@ export async function startAliKassa({ options, simulator, keys }: SimulationSetu
       privateKey: payout.privateKey,
       passphrase: payout.passphrase,
       notificationPublicKey: notification.publicKey,
-      encryptionKeys: [{ id: 'test', key: randomBytes(32).toString('base64') }],
+      // An id of its own: the database remembers which key an id stands for, and the next test may have the same database.
+      encryptionKeys: [{ id: `test-${randomBytes(8).toString('hex')}`, key: randomBytes(32).toString('base64') }],
       baseUrl: started.url,
       timeoutMs: 2_000,
       leaseMs: 4_000,

@@ -5,6 +5,7 @@ import { ProviderUnavailableError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import type { DatabaseEpochs } from '../payouts/database.epochs.js';
 import { mapped } from '../payouts/database.errors.js';
+import { query } from '../payouts/database.statements.js';
 import { tablePath } from '../payouts/database.tables.js';
 import type { Payout } from '../payouts/payout.entity.js';
 import type { PayoutService } from '../payouts/payout.service.js';
@@ -149,7 +150,7 @@ export class PayoutRecovery {
   }
 
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
-    return mapped(this.dataSource.query<T[]>(sql, params));
+    return mapped(query<T>(this.dataSource, sql, params));
   }
 }
 

@@ -3,12 +3,14 @@ import pg from 'pg';
 import type { DataSource, DataSourceOptions } from 'typeorm';
 import { ConfigurationError } from '../alikassa.errors.js';
 import { DATABASE_TIMEOUTS } from '../payouts/database.timeouts.js';
+import { ISO_TYPES } from '../payouts/database.types.js';
 
 /**
  * The engine waits for no disk: a crash of Postgres may bring back jobs that were taken or done, and a job only triggers.
  * What a payout depends on is written by other connections, and each such commit makes durable what came before it, too.
+ * Its times are read as ISO ones.
  */
-const NOT_DURABLE = '-c synchronous_commit=off';
+const SESSION = '-c synchronous_commit=off -c datestyle=ISO';
 
 type Connected = Parameters<pg.Pool['connect']>[0];
 
@@ -74,8 +76,10 @@ function connectionOf(dataSource: DataSource): pg.PoolConfig {
     connectionTimeoutMillis: options.connectTimeoutMS,
     ssl: options.ssl as pg.PoolConfig['ssl'],
     ...DATABASE_TIMEOUTS,
-    options: NOT_DURABLE,
+    options: SESSION,
     ...(options.extra as pg.PoolConfig | undefined),
+    // The engine is to read its jobs, whatever parsers the host has given pg.
+    types: ISO_TYPES as pg.CustomTypesConfig,
   };
 }
 

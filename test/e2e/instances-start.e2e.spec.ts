@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { resolveOptions } from '../../src/alikassa.options.js';
 import { OnPayoutStatus } from '../../src/handlers/on.payout.status.js';
 import { RUB } from '../helpers/application.js';
+import { generateTestKeys } from '../../src/testing/index.js';
 import { SECOND_ACCOUNT, startInstances, type InstancesSetup } from '../helpers/instances.js';
 
 @Injectable()
@@ -43,6 +44,13 @@ it.each<[fault: string, sentence: string, setup: InstancesSetup]>([
   ],
 ])('%s: the application does not start, and says so in a sentence', async (_, sentence, setup) => {
   await expect(startInstances(setup)).rejects.toThrow(sentence);
+});
+
+it('one payout key of two instances: the application does not start, since they would share the order_ids', async () => {
+  const { privateKey, passphrase } = (await generateTestKeys()).payout;
+  await expect(startInstances({ options: { privateKey, passphrase } })).rejects.toThrow(
+    'privateKey: the instances "default" and "second" both have the same payout key',
+  );
 });
 
 it.each(['Second', "'", '', 'a b', 'a'.repeat(33)])('the name %p is refused', (name) => {

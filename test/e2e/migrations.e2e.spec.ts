@@ -37,6 +37,7 @@ describe('the migrations', () => {
       'alikassa_account_pauses',
       'alikassa_database_epochs',
       'alikassa_deliveries',
+      'alikassa_keys',
       'alikassa_notifications',
       'alikassa_payout_events',
       'alikassa_payouts',

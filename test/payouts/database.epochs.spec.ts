@@ -81,8 +81,18 @@ describe('the epochs of the database', () => {
 
   it('give each question to the provider a turn of its own', async () => {
     const epoch = await epochs.begin();
-    const turns = [...(await epochs.turns(epoch, 3)), ...(await epochs.turns(epoch, 2))];
-    expect(turns.map((ms) => Math.round(ms / 50))).toEqual([0, 1, 2, 3, 4]);
+    const lastTurn = async (): Promise<number> => {
+      const sql = 'SELECT extract(epoch FROM next_ask_at) * 1000 AS ms FROM alikassa_database_epochs WHERE id = $1';
+      return Number((await test.database.pool.query<{ ms: string }>(sql, [epoch.id])).rows[0]?.ms);
+    };
+    // Far ahead, so that no time that passes here has a part in it.
+    await epochs.turns(epoch, 10_000);
+    const before = await lastTurn();
+    const turns = await epochs.turns(epoch, 3);
+    expect([turns[1]! - turns[0]!, turns[2]! - turns[1]!]).toEqual([50, 50]);
+    expect(Math.round((await lastTurn()) - before)).toBe(150);
+    const [next] = await epochs.turns(epoch, 1);
+    expect(next).toBeGreaterThan(400_000);
   });
 });
 

@@ -319,7 +319,7 @@ describe('PayoutStore', () => {
       const other = test.store.settle(id, decision(2, NONE));
       await expect(other).rejects.toThrow(StaleRevisionError);
       await expect(other).rejects.toMatchObject({ payoutId: id, seen: 2, revision: 3 });
-      const changes = await test.store.changesSince(id, 2);
+      const changes = await test.store.events(id, 2);
       expect(changes.map(({ type, toStatus }) => [type, toStatus])).toEqual([['person', 'queued']]);
     });
 

@@ -21,6 +21,7 @@ const RIGHTS: Readonly<Record<string, string[]>> = {
   alikassa_payouts: WRITE,
   alikassa_notifications: WRITE,
   alikassa_payout_events: APPEND,
+  alikassa_keys: APPEND,
   alikassa_account_pauses: ALL,
   alikassa_deliveries: ALL,
 };
@@ -139,6 +140,16 @@ async function checkKeyRing(url: string, cipher: RecipientCipher): Promise<strin
       );
     }
   }
+  const checks = await query<{ keyId: string; value: Buffer }>(
+    url,
+    'SELECT key_id AS "keyId", check_value AS value FROM alikassa_keys WHERE instance = $1',
+    [DEFAULT_INSTANCE],
+  );
+  const other = checks.find(
+    ({ keyId, value }) => cipher.keyIds.includes(keyId) && !cipher.checkValue(keyId).equals(value),
+  );
+  if (other)
+    throw fault(`has another key under the id "${other.keyId}" than the service has run with; give it back its own`);
   return `it has the keys of all rows; new ones go under "${cipher.activeKeyId}"`;
 }
 
