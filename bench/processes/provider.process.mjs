@@ -20,7 +20,8 @@ const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
 
 /** By order_id: `{ id, accepted, arrivedAt, isPaid, acknowledged }`. */
 let payouts = new Map();
-let nextId = 100_000_000;
+/** An id is given once, also by a provider that starts again beside payouts of the one before. */
+let nextId = Date.now() * 1_000;
 let paid = 0;
 let faults = { badSignature: 0, refusedNotification: 0 };
 let waiting;
