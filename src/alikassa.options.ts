@@ -22,7 +22,7 @@ export type SignatureDigest = 'sha1' | 'sha256';
 export interface WorkerOptions {
   /** `false`: this process only accepts payouts; another one sends them. Default true. */
   enabled?: boolean | undefined;
-  /** Jobs run at once by this process, 1000 at most. Default 10. */
+  /** Jobs run at once by this process, each over a connection of its own; 10000 at most. Default 10. */
   concurrency?: number | undefined;
   /** Postgres schema that graphile-worker keeps its jobs in. Default `alikassa_worker`. */
   schema?: string | undefined;
@@ -140,8 +140,8 @@ const MAX_TIMER_MS = 2_147_483_647;
 const MAX_DURATION_MS = 315_360_000_000;
 /** More is "without end". */
 const MAX_COUNT = 1_000_000_000;
-/** More connections than a Postgres takes from one process. */
-const MAX_CONCURRENCY = 1_000;
+/** Each job at once has a connection; what the server gives is looked at when the worker starts. */
+const MAX_CONCURRENCY = 10_000;
 /** What a lease has beside the call: for claim and result, on a busy machine too. */
 const MIN_SPARE_MS = 500;
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);

@@ -67,6 +67,7 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
     // Before there is a payout: the first epoch doubts none.
     await this.epochs.open();
     if (!enabled) return;
+    await this.checkConnections(concurrency + 2);
     this.supervision = this.supervise(await this.startRunner());
     this.sweepTimer = setInterval(() => void this.askForSweep(), sweepIntervalMs);
     await this.askForSweep();
@@ -90,6 +91,17 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
   /** Whether the engine is taking jobs. */
   get isRunning(): boolean {
     return this.runner !== undefined && !this.stopping;
+  }
+
+  /** With more than the server has, the engine would fail again and again, and take those of everybody else. */
+  private async checkConnections(needed: number): Promise<void> {
+    const setting = "SELECT current_setting('max_connections')::int AS most";
+    const [row] = await this.dataSource.query<{ most: number }[]>(setting);
+    if (!row || needed <= row.most) return;
+    throw new ConfigurationError(
+      'worker.concurrency',
+      `takes ${needed} connections; the server has ${row.most} in all`,
+    );
   }
 
   private async startRunner(): Promise<Runner> {

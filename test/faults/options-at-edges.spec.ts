@@ -67,6 +67,11 @@ it.each<[string, Partial<AliKassaOptions>]>([
   }
 });
 
+it('more jobs at once than the server has connections: refused at the start', async () => {
+  const start = startApplication({ surroundings, options: { worker: { concurrency: 10_000 } } });
+  await expect(start).rejects.toThrow(/^worker\.concurrency: takes 10002 connections; the server has \d+ in all$/);
+});
+
 it('a pause of years holds the account back, each failure longer, and a person can end it', async () => {
   const host = await startApplication({ surroundings, port: surroundings.port, options: { pauseMs: TEN_YEARS } });
   try {

@@ -25,7 +25,7 @@ const RANGES: [string, number, number, (value: unknown) => object][] = [
   ['maxResubmissions', 1, COUNT, (maxResubmissions) => ({ maxResubmissions })],
   ['pauseMs', 1, TEN_YEARS, (pauseMs) => ({ pauseMs })],
   ['recipientRetentionDays', 1, 36_500, (recipientRetentionDays) => ({ recipientRetentionDays })],
-  ['worker.concurrency', 1, 1_000, (concurrency) => ({ worker: { concurrency } })],
+  ['worker.concurrency', 1, 10_000, (concurrency) => ({ worker: { concurrency } })],
   ['worker.sweepIntervalMs', 50, TIMER, (sweepIntervalMs) => ({ worker: { sweepIntervalMs } })],
 ];
 
