@@ -228,7 +228,7 @@ function textOf(value: unknown): string | undefined {
 
 /** A flag in any spelling that PHP and its frameworks write or take; undefined if it is none of them. */
 export function flagOf(value: unknown): boolean | undefined {
-  if (typeof value === 'object') return undefined;
+  if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') return undefined;
   const text = String(value).trim().toLowerCase();
   if (['1', '1.0', 'true', 't', 'yes', 'y', 'on'].includes(text)) return true;
   if (['0', '0.0', 'false', 'f', 'no', 'n', 'off'].includes(text)) return false;

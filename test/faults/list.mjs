@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
  * Prints which faults of the matrix have a test, and exits with 1 if one has none, has two, or is skipped.
  * A test is named `<number>: <fault> -> <outcome>`, literally so in its source.
  */
-const LAST = 106;
+/** Numbers of the matrix; those between belong to what is not promised yet. */
+const MATRIX = [...range(1, 136), 138, 142, ...range(149, 155)];
 const NAME = /(['"`])(\d{1,3}): (.+?)\1/g;
 const SKIPPED = /\b(?:x(?:it|test)|(?:it|test|describe)\.(?:skip|todo|failing))\b/;
 
@@ -25,13 +26,16 @@ for (const file of readdirSync(folder)
     found.set(Number(number), { file, name });
   }
 }
-for (let number = 1; number <= LAST; number++) {
+for (const number of MATRIX) {
   const test = found.get(number);
   if (!test) problems.push(`${number} has no test`);
   console.log(`${String(number).padStart(3)}  ${test ? `${test.file.padEnd(28)} ${test.name}` : '-'}`);
 }
-for (const number of found.keys())
-  if (number < 1 || number > LAST) problems.push(`${number} is no fault of the matrix`);
+for (const number of found.keys()) if (!MATRIX.includes(number)) problems.push(`${number} is no fault of the matrix`);
 for (const problem of problems) console.error(problem);
-console.log(`${found.size} of ${LAST} faults have a test.`);
+console.log(`${found.size} of ${MATRIX.length} faults have a test.`);
 process.exitCode = problems.length > 0 ? 1 : 0;
+
+function range(first, last) {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}

@@ -63,6 +63,12 @@ export function payout(changes: Partial<Payout> = {}): Payout {
   return row as Payout;
 }
 
+/** The row with some of it changed. */
+export const changed = (row: Payout, changes: Partial<Payout>): Payout => payout(Object.assign({}, row, changes));
+/** The row after a decision. */
+export const next = (row: Payout, decision: Decision | null): Payout =>
+  changed(row, { ...decision?.set, status: decision?.to ?? row.status });
+
 export const sending = (changes: Partial<Payout> = {}): Payout =>
   payout({ status: 'sending', attempt: 1, attemptToken: TOKEN, leaseUntil: after(1_000), ...changes });
 export const unknown = (changes: Partial<Payout> = {}): Payout =>

@@ -28,7 +28,8 @@ export function forbiddenMove(before: Payout, after: Payout): string | null {
   if (after.attempt < before.attempt || after.attempt > before.attempt + 1)
     return `attempt went from ${before.attempt} to ${after.attempt} at once`;
   const isHeld = holding(before.attention).length > 0;
-  if (after.attempt > before.attempt && isHeld) return `taken to be sent though it is held: ${before.attention}`;
+  if (after.attempt > before.attempt && isHeld)
+    return `taken to be sent though it is held: ${before.attention.join(', ')}`;
   if (before.providerId !== null && after.providerId !== before.providerId) return 'the provider id changed';
   if (isFinal(before.status) && before.settledAt?.getTime() !== after.settledAt?.getTime())
     return 'the time of the end changed';
@@ -70,7 +71,7 @@ function stranded({ row, provider }: Picture): string | null {
   if (row.dueAt) return null;
   // A queued payout may wait for a person alone; an open one is asked about whatever else is the matter.
   const isHeld = row.status === 'queued' && holding(row.attention).length > 0;
-  return isHeld ? null : `${row.status} with nothing due, attention ${row.attention}`;
+  return isHeld ? null : `${row.status} with nothing due, attention ${row.attention.join(', ')}`;
 }
 
 function endedWrongly({ row, events, provider, deduplicates }: Picture): string | null {

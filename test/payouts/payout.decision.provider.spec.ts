@@ -2,6 +2,7 @@ import type { Alarm } from '../../src/payouts/attention.js';
 import type { Payout } from '../../src/payouts/payout.entity.js';
 import {
   after,
+  next,
   ACCOUNT,
   answered,
   checked,
@@ -175,7 +176,7 @@ describe('a conflict', () => {
     for (let amount = 1; amount < 200; amount++) {
       const decision = notified(row, { amount: String(amount) });
       if (decision?.event) events += 1;
-      row = payout({ ...row, ...decision?.set });
+      row = next(row, decision);
     }
     expect([events, row.attention]).toEqual([50, ['conflict_amount']]);
   });
