@@ -78,6 +78,8 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       accounts: Object.entries(accounts).map(([currency, uuid]) => ({ currency, uuid })),
       latencyMs: options.latencyMs,
       settleAfterMs: options.settleAfterMs,
+      // The database is kept from start to start, what the simulator has given out is not.
+      firstId: Date.now(),
       notificationUrl,
     });
     await simulator.start();

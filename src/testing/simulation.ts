@@ -33,6 +33,8 @@ export async function startAliKassa({ options, simulator, keys }: SimulationSetu
     notificationPrivateKey: notification.privateKey,
     accounts,
     digest: options?.digest,
+    // The next test may have the same database, where no id stands twice.
+    firstId: Date.now(),
     ...simulator,
   }).start();
   return {

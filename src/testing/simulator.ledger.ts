@@ -37,9 +37,10 @@ export class SimulatorLedger {
   readonly payouts = new Map<string, SimulatedPayout>();
   private readonly balances = new Map<string, Balance>();
   private readonly acceptances = new Map<string, number>();
-  private nextId = FIRST_ID;
-
-  constructor(accounts: readonly SimulatedAccount[]) {
+  constructor(
+    accounts: readonly SimulatedAccount[],
+    private nextId = FIRST_ID,
+  ) {
     for (const { uuid, currency, balance = '1000000.00' } of accounts) {
       this.balances.set(uuid.toLowerCase(), { currency, cents: toCents(balance), heldCents: 0n });
     }

@@ -27,6 +27,11 @@ export interface SimulatorOptions {
   /** Before every answer; default 0. */
   latencyMs?: number;
   rules?: SimulatorRules;
+  /**
+   * The first payout's id; default 100001524. Give a later one at each start where the database outlives the simulator: an
+   * id that is given twice is a conflict.
+   */
+  firstId?: number;
   /** Where notifications of payouts go that name no URL; asked for each, where it is not known from the start. */
   notificationUrl?: string | (() => string | undefined);
   notificationRetries?: number;
@@ -69,7 +74,7 @@ export class AliKassaSimulator {
   constructor(private readonly options: SimulatorOptions) {
     // Each open payout waits for the end: more than ten are no leak, of which Node would warn.
     setMaxListeners(0, this.stopping.signal);
-    this.ledger = new SimulatorLedger(options.accounts);
+    this.ledger = new SimulatorLedger(options.accounts, options.firstId);
     this.rules = options.rules ?? rulesByAmount;
     this.notifier = new SimulatorNotifier(
       options.notificationPrivateKey,
