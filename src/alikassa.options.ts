@@ -28,6 +28,11 @@ export interface WorkerOptions {
   schema?: string | undefined;
   /** Milliseconds between two sweeps. Default 5000. */
   sweepIntervalMs?: number | undefined;
+  /**
+   * Milliseconds that one call of a handler (`@OnPayoutStatus`) may take; one that takes longer counts as failed, and is
+   * repeated with back-off while it goes on. Default 30000.
+   */
+  handlerTimeoutMs?: number | undefined;
 }
 
 /** What the host tells the module. Times are milliseconds. */
@@ -152,6 +157,7 @@ export function resolveOptions(options: AliKassaOptions, instance = DEFAULT_INST
       concurrency: positive('worker.concurrency', options.worker?.concurrency ?? 10),
       schema: checkedSchema(options.worker?.schema ?? 'alikassa_worker'),
       sweepIntervalMs: positive('worker.sweepIntervalMs', options.worker?.sweepIntervalMs ?? 5_000),
+      handlerTimeoutMs: checkedTimer('worker.handlerTimeoutMs', options.worker?.handlerTimeoutMs ?? 30_000),
     },
   };
 }
@@ -173,6 +179,12 @@ function positive(setting: string, value: number): number {
     throw new ConfigurationError(setting, 'must be a whole number above 0');
   }
   return value;
+}
+
+/** Node's timers end at once where they are to last for longer. */
+function checkedTimer(setting: string, value: number): number {
+  if (positive(setting, value) < 2 ** 31) return value;
+  throw new ConfigurationError(setting, 'must be less than 2147483648 milliseconds, which is 24 days');
 }
 
 function checkedAccounts(accounts: AliKassaAccount[] | undefined): AliKassaAccount[] {

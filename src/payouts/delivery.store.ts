@@ -65,19 +65,32 @@ export class DeliveryStore {
 
   /** The handler has failed: it is called again later, by a job written together with that. */
   async postpone({ eventId, handler }: DeliveryJob, attempt: number, afterMs: number): Promise<void> {
-    const params: unknown[] = [eventId, handler, attempt, afterMs];
-    const job = {
-      eventId: 'event_id',
-      handler: 'handler',
-      runAt: 'due_at',
-      traceparent: activeTraceSql(bindTo(params)),
-    };
+    await this.later('attempt = $4', [eventId, handler, afterMs, attempt]);
+  }
+
+  /** No place is free for the call: its turn comes later, unless it is being called elsewhere. */
+  async putOff({ eventId, handler }: DeliveryJob, afterMs: number): Promise<void> {
+    await this.later('due_at <= clock_timestamp()', [eventId, handler, afterMs]);
+  }
+
+  /** It has returned after all, whatever has become of its lease. */
+  async doneLate({ eventId, handler }: DeliveryJob): Promise<void> {
+    await this.query(`DELETE FROM ${this.table} WHERE event_id = $1 AND handler = $2`, [eventId, handler]);
+  }
+
+  /** Owes the call to these handlers instead of the one that it was owed to. */
+  async spread({ eventId, handler }: DeliveryJob, attempt: number, handlers: string[]): Promise<void> {
+    const job = { eventId: 'event_id', handler: 'handler', runAt: 'due_at' };
     await this.query(
-      `WITH postponed AS (
-         UPDATE ${this.table} SET due_at = clock_timestamp() + $4 * interval '1 ms'
-         WHERE event_id = $1 AND handler = $2 AND attempt = $3 RETURNING event_id, handler, due_at
-       ) SELECT ${addJobsSql(this.dataSource, this.queue, `ARRAY[${deliveryJobSql(this.queue, job)}]`)} FROM postponed`,
-      params,
+      `WITH spread AS (
+         DELETE FROM ${this.table} WHERE event_id = $1 AND handler = $2 AND attempt = $3 RETURNING event_id, instance
+       ), owed AS (
+         INSERT INTO ${this.table} (event_id, handler, instance)
+         SELECT event_id, name, instance FROM spread, unnest($4::text[]) AS name ON CONFLICT DO NOTHING
+         RETURNING event_id, handler, due_at
+       ) SELECT ${addJobsSql(this.dataSource, this.queue, `array_agg(${deliveryJobSql(this.queue, job)})`)}
+         FROM owed HAVING count(*) > 0`,
+      [eventId, handler, attempt, handlers],
     );
   }
 
@@ -92,6 +105,23 @@ export class DeliveryStore {
       [overdueMs, limit, runMs, this.options.instance],
     );
     return row?.added ?? 0;
+  }
+
+  /** @param params event, handler, milliseconds, then those of the condition. */
+  private async later(condition: string, params: unknown[]): Promise<void> {
+    const job = {
+      eventId: 'event_id',
+      handler: 'handler',
+      runAt: 'due_at',
+      traceparent: activeTraceSql(bindTo(params)),
+    };
+    await this.query(
+      `WITH postponed AS (
+         UPDATE ${this.table} SET due_at = clock_timestamp() + $3 * interval '1 ms'
+         WHERE event_id = $1 AND handler = $2 AND ${condition} RETURNING event_id, handler, due_at
+       ) SELECT ${addJobsSql(this.dataSource, this.queue, `ARRAY[${deliveryJobSql(this.queue, job)}]`)} FROM postponed`,
+      params,
+    );
   }
 
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {

@@ -14,6 +14,8 @@ export interface PayoutHealthThresholds {
   maxUnknownSeconds?: number;
   /** Payouts that carry `attention`. */
   maxAttention?: number;
+  /** Handlers (`@OnPayoutStatus`) of this process whose calls hang. */
+  maxHangingHandlers?: number;
   /** Milliseconds in which the database must have answered. Default 3000. */
   timeoutMs?: number;
 }
@@ -27,6 +29,8 @@ export interface PayoutHealth {
   queueLagSeconds?: number;
   oldestUnknownSeconds?: number;
   attention?: number;
+  /** Names of the handlers of this process with calls that do not return; left out where there are none. */
+  hangingHandlers?: string[];
   /** Why it is down, one sentence each. */
   problems?: string[];
 }
@@ -56,6 +60,7 @@ export class PayoutHealthIndicator {
   ): Promise<HealthIndicatorResult<Key>> {
     const [overview, signs] = await Promise.all([this.read(thresholds.timeoutMs ?? TIMEOUT_MS), this.signs()]);
     const engine = this.worker.isEnabled ? (this.worker.isRunning ? 'running' : 'stopped') : 'off';
+    const hangingHandlers = [...this.worker.hangingHandlers.keys()];
     const attention = overview?.attention.reduce((sum, { count }) => sum + count, 0);
     const health: PayoutHealth = {
       database: overview ? 'up' : 'down',
@@ -66,6 +71,7 @@ export class PayoutHealthIndicator {
         oldestUnknownSeconds: Math.round(overview.oldestUnknownSeconds),
         attention,
       }),
+      ...(hangingHandlers.length > 0 && { hangingHandlers }),
     };
     const problems = problemsOf(health, thresholds);
     const check = this.indicators.check(key);
@@ -119,5 +125,7 @@ function problemsOf(health: PayoutHealth, thresholds: PayoutHealthThresholds): s
   beyond(health.queueLagSeconds, thresholds.maxQueueLagSeconds, 'Seconds that the queue lags');
   beyond(health.oldestUnknownSeconds, thresholds.maxUnknownSeconds, 'Age of the oldest unknown payout in seconds');
   beyond(health.attention, thresholds.maxAttention, 'Payouts with attention');
+  const { hangingHandlers = [] } = health;
+  beyond(hangingHandlers.length, thresholds.maxHangingHandlers, `Handlers that hang (${hangingHandlers.join(', ')})`);
   return problems;
 }

@@ -29,6 +29,8 @@ import type { SweepTask } from './sweep.task.js';
 import { createWorkerPool, guardConnections } from './worker.pool.js';
 
 const RESTART_PAUSE_MS = 500;
+/** How long the end of the application waits for handlers: their calls are owed on, whoever makes them next. */
+const HANDLERS_DRAIN_MS = 10_000;
 const NEEDS_OWNER =
   "holds no job engine of this version that the database's role may use; migrate as the owner and grant it (docs/DATABASE.md)";
 
@@ -74,6 +76,7 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
     // Ended by itself already: then there is nothing to stop.
     await this.runner?.stop().catch((error: Error) => this.logger.debug(`The runner had ended: ${error.message}`));
     await Promise.allSettled(this.running);
+    await this.deliver.drain(HANDLERS_DRAIN_MS);
     await this.supervision;
     await this.pool?.end();
   }
@@ -86,6 +89,11 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
   /** Whether the engine is taking jobs. */
   get isRunning(): boolean {
     return this.runner !== undefined && !this.stopping;
+  }
+
+  /** Handlers with calls that do not return, and how many. */
+  get hangingHandlers(): ReadonlyMap<string, number> {
+    return this.deliver.hanging;
   }
 
   private async startRunner(): Promise<Runner> {
