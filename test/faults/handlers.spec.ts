@@ -4,7 +4,7 @@ import { OnPayoutStatus } from '../../src/handlers/on.payout.status.js';
 import type { PayoutStatusChange } from '../../src/payouts/handler.registry.js';
 import { PayoutService } from '../../src/payouts/payout.service.js';
 import { PayoutHealthIndicator } from '../../src/terminus/index.js';
-import { startApplication, type TestApplication, type TestSetup } from '../helpers/application.js';
+import { prepare, startApplication, type TestApplication, type TestSetup } from '../helpers/application.js';
 import { LogLines } from '../helpers/log.lines.js';
 import { payload } from '../helpers/payload.js';
 import { create, latch } from '../helpers/payout.checks.js';
@@ -280,7 +280,9 @@ describe('a handler in disguise', () => {
       /two handlers named ledger; .*\{ name \}/,
     ],
   ])('a handler %s is refused at the start, with the remedy', async (_, providers, message) => {
-    await expect(start({ providers: providers as Provider[] })).rejects.toThrow(message);
+    const surroundings = await prepare({});
+    const refused = start({ surroundings, port: surroundings.port, providers: providers as Provider[] });
+    await expect(refused.finally(() => surroundings.stop())).rejects.toThrow(message);
   });
 
   it('that was given a name takes the calls that are owed under its place', async () => {
