@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { onConnection, type Client } from './database.connections.js';
+import { mapped } from './database.errors.js';
+import { faultsOf } from './database.faults.js';
 import { remembered } from './remembered.js';
-
-/** The part of pg's client that is used here; TypeORM does not type it. */
-interface Client {
-  query(statement: { name: string; text: string; values: unknown[] }): Promise<{ rows: unknown[] }>;
-}
 
 /** Makes a value part of a statement. @returns SQL that stands for it, of the given type. */
 export type Bind = (value: unknown, type: string) => string;
@@ -29,17 +27,56 @@ export async function prepared<T>(
   values: unknown[],
   manager?: EntityManager,
 ): Promise<T[]> {
-  const runner = manager?.queryRunner ?? dataSource.createQueryRunner();
+  const statement = { name: nameOf(text), text, values };
+  const runner = manager?.queryRunner;
+  // The host's transaction is the host's, its timeouts too.
+  return runner ? run(dataSource, (await runner.connect()) as Client, runner, statement) : alone(dataSource, statement);
+}
+
+/**
+ * Runs a statement that is rare, as a transaction of its own.
+ * @throws DatabaseUnavailableError, DatabaseRefusedError
+ */
+export async function query<T>(dataSource: DataSource, text: string, values: unknown[] = []): Promise<T[]> {
+  return mapped(alone<T>(dataSource, { text, values }));
+}
+
+/**
+ * SQL of a table expression `bound` that limits how long the statement that it is joined to waits for rows that another
+ * transaction holds: the host may have set no limit, or a longer one. It ends with the statement's transaction.
+ * @param ms SQL of milliseconds.
+ */
+export function lockBound(ms: number | string): string {
+  return `bound AS MATERIALIZED (SELECT set_config('lock_timeout', least(${ms}::int,
+    nullif(extract(epoch FROM current_setting('lock_timeout')::interval) * 1000, 0))::int || 'ms', true))`;
+}
+
+interface Statement {
+  name?: string;
+  text: string;
+  values: unknown[];
+}
+
+async function alone<T>(dataSource: DataSource, statement: Statement): Promise<T[]> {
   try {
-    const client = (await runner.connect()) as Client;
-    // As TypeORM logs its own, where the host has asked for that.
-    dataSource.logger.logQuery(text, values, runner);
-    return (await client.query({ name: nameOf(text), text, values })).rows as T[];
+    const rows = await onConnection(dataSource, (client, runner) => run<T>(dataSource, client, runner, statement));
+    faultsOf(dataSource).worked(statement.text);
+    return rows;
+  } catch (error) {
+    faultsOf(dataSource).failed(statement.text, error);
+    throw error;
+  }
+}
+
+async function run<T>(dataSource: DataSource, client: Client, runner: QueryRunner, statement: Statement): Promise<T[]> {
+  const { text, values } = statement;
+  // As TypeORM logs its own, where the host has asked for that.
+  dataSource.logger.logQuery(text, values, runner);
+  try {
+    return (await client.query(statement)).rows as T[];
   } catch (error) {
     dataSource.logger.logQueryError(error as Error, text, values, runner);
     throw error;
-  } finally {
-    if (runner !== manager?.queryRunner) await runner.release();
   }
 }
 

@@ -1,7 +1,8 @@
 import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
+import { onConnection } from './database.connections.js';
 import { mapped } from './database.errors.js';
-import { bindTo } from './database.statements.js';
+import { bindTo, lockBound, query } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import { PayoutEvent } from './payout.entity.js';
 import {
@@ -14,6 +15,9 @@ import {
   type JobQueue,
   type Overdue,
 } from './payout.queue.js';
+
+/** A call that another transaction holds is waited for so long, in milliseconds. */
+const LOCK_BOUND = lockBound(3_000);
 
 /** A delivery that was taken for one call. */
 export interface TakenDelivery {
@@ -32,35 +36,41 @@ export class DeliveryStore {
     this.queue = jobQueueOf(options);
   }
 
-  /** @returns null where it is done, not due yet, or being called elsewhere. */
+  /** @returns null where it is done, not due yet, being called elsewhere, or held by another transaction. */
   async take({ eventId, handler }: DeliveryJob, leaseMs: number): Promise<TakenDelivery | null> {
     const [taken] = await this.query<{ attempt: number }>(
       `WITH taken AS (
          UPDATE ${this.table} SET attempt = attempt + 1, due_at = clock_timestamp() + $3 * interval '1 ms'
-         WHERE event_id = $1 AND handler = $2 AND instance = $4 AND due_at <= clock_timestamp() RETURNING attempt
+         WHERE (event_id, handler) IN (
+           SELECT event_id, handler FROM ${this.table}
+           WHERE event_id = $1 AND handler = $2 AND instance = $4 AND due_at <= clock_timestamp() FOR UPDATE SKIP LOCKED)
+         RETURNING attempt
        ) SELECT attempt FROM taken`,
       [eventId, handler, leaseMs, this.options.instance],
     );
-    const event = taken && (await this.dataSource.getRepository(PayoutEvent).findOneBy({ id: eventId }));
+    const event =
+      taken &&
+      (await mapped(
+        onConnection(this.dataSource, (_, runner) => runner.manager.findOneBy(PayoutEvent, { id: eventId })),
+      ));
     return event ? { attempt: taken.attempt, event } : null;
   }
 
   /** The call goes on: nobody else takes it. */
   async renew({ eventId, handler }: DeliveryJob, attempt: number, leaseMs: number): Promise<void> {
     await this.query(
-      `UPDATE ${this.table} SET due_at = clock_timestamp() + $4 * interval '1 ms'
-       WHERE event_id = $1 AND handler = $2 AND attempt = $3`,
+      `WITH ${LOCK_BOUND} UPDATE ${this.table} SET due_at = clock_timestamp() + $4 * interval '1 ms'
+       FROM bound WHERE event_id = $1 AND handler = $2 AND attempt = $3`,
       [eventId, handler, attempt, leaseMs],
     );
   }
 
   /** The handler has returned. */
   async done({ eventId, handler }: DeliveryJob, attempt: number): Promise<void> {
-    await this.query(`DELETE FROM ${this.table} WHERE event_id = $1 AND handler = $2 AND attempt = $3`, [
-      eventId,
-      handler,
-      attempt,
-    ]);
+    await this.query(
+      `WITH ${LOCK_BOUND} DELETE FROM ${this.table} USING bound WHERE event_id = $1 AND handler = $2 AND attempt = $3`,
+      [eventId, handler, attempt],
+    );
   }
 
   /** The handler has failed: it is called again later, by a job written together with that. */
@@ -75,15 +85,18 @@ export class DeliveryStore {
 
   /** It has returned after all, whatever has become of its lease. */
   async doneLate({ eventId, handler }: DeliveryJob): Promise<void> {
-    await this.query(`DELETE FROM ${this.table} WHERE event_id = $1 AND handler = $2`, [eventId, handler]);
+    await this.query(`WITH ${LOCK_BOUND} DELETE FROM ${this.table} USING bound WHERE event_id = $1 AND handler = $2`, [
+      eventId,
+      handler,
+    ]);
   }
 
   /** Owes the call to these handlers instead of the one that it was owed to. */
   async spread({ eventId, handler }: DeliveryJob, attempt: number, handlers: string[]): Promise<void> {
     const job = { eventId: 'event_id', handler: 'handler', runAt: 'due_at' };
     await this.query(
-      `WITH spread AS (
-         DELETE FROM ${this.table} WHERE event_id = $1 AND handler = $2 AND attempt = $3 RETURNING event_id, instance
+      `WITH ${LOCK_BOUND}, spread AS (
+         DELETE FROM ${this.table} USING bound WHERE event_id = $1 AND handler = $2 AND attempt = $3 RETURNING event_id, instance
        ), owed AS (
          INSERT INTO ${this.table} (event_id, handler, instance)
          SELECT event_id, name, instance FROM spread, unnest($4::text[]) AS name ON CONFLICT DO NOTHING
@@ -116,16 +129,16 @@ export class DeliveryStore {
       traceparent: activeTraceSql(bindTo(params)),
     };
     await this.query(
-      `WITH postponed AS (
+      `WITH ${LOCK_BOUND}, postponed AS (
          UPDATE ${this.table} SET due_at = clock_timestamp() + $3 * interval '1 ms'
-         WHERE event_id = $1 AND handler = $2 AND ${condition} RETURNING event_id, handler, due_at
+         FROM bound WHERE event_id = $1 AND handler = $2 AND ${condition} RETURNING event_id, handler, due_at
        ) SELECT ${addJobsSql(this.dataSource, this.queue, `ARRAY[${deliveryJobSql(this.queue, job)}]`)} FROM postponed`,
       params,
     );
   }
 
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
-    return mapped(this.dataSource.query<T[]>(sql, params));
+    return query(this.dataSource, sql, params);
   }
 
   private get table(): string {

@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { mapped } from './database.errors.js';
+import { query } from './database.statements.js';
 import { unlockStaleJobsSql, type JobQueue } from './payout.queue.js';
 
 /** The job engine's tables, as far as they need tidying. */
@@ -15,6 +15,6 @@ export class JobStore {
    * @throws DatabaseUnavailableError
    */
   async unlockHeldFor(ms: number): Promise<void> {
-    await mapped(this.dataSource.query(unlockStaleJobsSql(this.queue), [ms]));
+    await query(this.dataSource, unlockStaleJobsSql(this.queue), [ms]);
   }
 }

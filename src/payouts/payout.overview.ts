@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
-import { mapped } from './database.errors.js';
+import { query } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import type { PayoutStatus } from './payout.status.js';
 
@@ -46,17 +46,16 @@ export class PayoutOverview {
     const list = (select: string): string =>
       `(SELECT coalesce(json_agg(one), '[]') FROM (SELECT account, ${select} AND instance = $1 GROUP BY 1, 2) AS one)`;
     // Each part by its own partial index: of final rows only those with attention are read.
-    const [row] = await mapped(
-      this.dataSource.query<Row[]>(
-        `SELECT
+    const [row] = await query<Row>(
+      this.dataSource,
+      `SELECT
           ${list(`status, count(*)::int AS count FROM ${payouts} WHERE status IN (${OPEN})`)} AS open,
           ${list(`attention AS reason, count(*)::int AS count FROM ${payouts} WHERE attention IS NOT NULL`)} AS attention,
           ${late(payouts, ` AND status IN (${OPEN})`)} AS payouts,
           ${late(deliveries, '')} AS handlers,
           (SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM ${payouts}
             WHERE instance = $1 AND status = 'unknown' ORDER BY seq LIMIT 1) AS unknown`,
-        [this.options.instance],
-      ),
+      [this.options.instance],
     );
     const none = this.options.accounts
       .flatMap(({ uuid }) => OPEN_STATUSES.map((status) => ({ account: uuid, status, count: 0 })))

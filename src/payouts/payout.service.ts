@@ -16,6 +16,7 @@ import { phpJsonEncode } from '../provider/php-json.js';
 import type { AliKassaClient } from '../provider/provider.client.js';
 import type { AccountInfoAnswer, BalanceAnswer, ProviderOutcome } from '../provider/provider.types.js';
 import { maskNumber } from './card.number.js';
+import { onConnection } from './database.connections.js';
 import { mapped } from './database.errors.js';
 import { ListPayoutsDto, ResolvePayoutDto, SearchPayoutsDto, type CreatePayoutDto } from './payout.dto.js';
 import { Payout, PayoutEvent } from './payout.entity.js';
@@ -163,7 +164,8 @@ export class PayoutService {
   /** A payout's history, oldest first. @throws PayoutNotFoundError */
   async events(id: string): Promise<PayoutEvent[]> {
     await this.find(id);
-    return mapped(this.dataSource.getRepository(PayoutEvent).find({ where: { payoutId: id }, order: { id: 'ASC' } }));
+    const asked = { where: { payoutId: id }, order: { id: 'ASC' } } as const;
+    return mapped(onConnection(this.dataSource, (_, runner) => runner.manager.find(PayoutEvent, asked)));
   }
 
   /**
@@ -250,7 +252,7 @@ export class PayoutService {
     if (order_id != null) query.andWhere('payout.orderId = :order_id', { order_id });
     if (status != null) query.andWhere('payout.status = :status', { status });
     if (cursor != null) query.andWhere('payout.seq < :seq', { seq: decodeCursor(cursor) });
-    const rows = await mapped(query.getMany());
+    const rows = await mapped(onConnection(this.dataSource, (_, runner) => query.setQueryRunner(runner).getMany()));
     const data = rows.slice(0, size);
     const last = data.at(-1);
     return { data, nextCursor: rows.length > size && last ? encodeCursor(last.seq) : null };

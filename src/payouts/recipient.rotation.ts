@@ -5,6 +5,7 @@ import { RecipientUnreadableError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import type { CreatePayoutRequest } from '../provider/provider.types.js';
 import { mapped } from './database.errors.js';
+import { query } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import { contentsOfBody } from './payout.request.js';
 import type { PayoutStore } from './payout.store.js';
@@ -218,7 +219,7 @@ export class RecipientRotation {
   }
 
   private async query(sql: string, params: unknown[]): Promise<unknown[]> {
-    return mapped(this.dataSource.query<unknown[]>(sql, params));
+    return query(this.dataSource, sql, params);
   }
 
   private get table(): string {

@@ -243,10 +243,13 @@ describe('PayoutStore', () => {
   describe('two who settle at once', () => {
     it('decide one after the other: the second on what the first has written', async () => {
       const id = await test.add();
+      // Two processes: those of one would go in turn.
+      const { store } = test;
+      await test.clear();
       const holder = await test.database.pool.connect();
       await holder.query('BEGIN');
       await holder.query('SELECT 1 FROM alikassa_payouts WHERE id = $1 FOR UPDATE', [id]);
-      const first = test.store.settle(id, { type: 'claimed' });
+      const first = store.settle(id, { type: 'claimed' });
       const one = await blocked(test.database.pool, ', changed AS');
       const second = test.store.settle(id, { type: 'claimed' }).catch((error: unknown) => error);
       await blocked(test.database.pool, ', changed AS', one);
