@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
+import { faultsOf } from './database.faults.js';
 import { query } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import type { PayoutStatus } from './payout.status.js';
@@ -30,6 +31,11 @@ export class PayoutOverview {
     private readonly dataSource: DataSource,
     private readonly options: Pick<ResolvedOptions, 'accounts' | 'instance'>,
   ) {}
+
+  /** SQLSTATEs of statements of the module that the database refuses; nothing is asked for that. */
+  get refused(): string[] {
+    return faultsOf(this.dataSource).refused;
+  }
 
   /** @throws DatabaseUnavailableError */
   async read(): Promise<Overview> {

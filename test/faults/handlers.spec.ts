@@ -282,7 +282,8 @@ describe('a handler in disguise', () => {
   ])('a handler %s is refused at the start, with the remedy', async (_, providers, message) => {
     const surroundings = await prepare({});
     const refused = start({ surroundings, port: surroundings.port, providers: providers as Provider[] });
-    await expect(refused.finally(() => surroundings.stop())).rejects.toThrow(message);
+    await expect(refused).rejects.toThrow(message);
+    await surroundings.stop();
   });
 
   it('that was given a name takes the calls that are owed under its place', async () => {
