@@ -57,9 +57,12 @@ export function poolOf(dataSource: DataSource): pg.Pool {
 export async function dropSilent(pool: pg.Pool): Promise<boolean> {
   const probes = Array.from({ length: Math.max(1, pool.idleCount) }, async () => {
     const client = (await pool.connect()) as Client;
+    // The query that fails says so, too; without a listener the process would end.
+    client.on('error', ignore);
     const timer = setTimeout(() => cut(client, 'no sign of life'), PROBE_MS);
     try {
       await client.query('SELECT 1');
+      client.off('error', ignore);
       client.release();
     } catch (error) {
       client.release(error as Error);
@@ -72,6 +75,8 @@ export async function dropSilent(pool: pg.Pool): Promise<boolean> {
   const results = await Promise.race([Promise.allSettled(probes), tooLate]);
   return results.some(({ status }) => status === 'fulfilled');
 }
+
+function ignore(): void {}
 
 /** Lets a connection be ended within bounds: its socket stays open where the other side does not answer. */
 export function boundEnd(client: pg.PoolClient): void {

@@ -77,8 +77,9 @@ export function createWorkerPool(dataSource: DataSource, max: number): WorkerPoo
 
 /** Postgres may be gone without a word, e.g. behind a firewall that forgets connections. */
 function boundSilence(client: Client): void {
-  const { stream } = client.connection;
-  (stream as Socket).setTimeout(SILENCE_MS, () => {
+  const stream = client.connection.stream as Socket;
+  stream.setTimeout(SILENCE_MS);
+  stream.on('timeout', () => {
     if (!client.readyForQuery) cut(client, `no answer within ${SILENCE_MS} ms`);
     // It only listens: the engine asks it nothing.
     else client.query('SELECT 1').catch(() => undefined);
@@ -86,17 +87,38 @@ function boundSilence(client: Client): void {
 }
 
 /**
- * Gives the clients of the DataSource's own pool an end within bounds and an error listener as well: pg-pool takes its own away when it hands one
+ * Gives the clients of the DataSource's own pool a beginning and an end within bounds, and an error listener as well: pg-pool takes its own away when it hands one
  * over, TypeORM listens a moment later, and a connection that is lost in between would end the process. Whoever holds the
  * client sees the error by the query that fails.
  */
 export function guardConnections(dataSource: DataSource): void {
   const master = poolOf(dataSource);
   // Once, however many instances of the module share the DataSource.
-  if (!master.listeners('connect').includes(listen)) master.on('connect', listen);
+  if (master.listeners('acquire').includes(listen)) return;
+  master.on('acquire', listen);
+  boundConnects(master as Connecting);
 }
 
+type Connecting = pg.Pool & { Client: new (...parts: ConstructorParameters<typeof pg.Client>) => pg.Client };
+
+/** One that Postgres does not answer would keep its place in the pool for good, and the pool from ending. */
+function boundConnects(pool: Connecting): void {
+  if (pool.options.connectionTimeoutMillis) return;
+  pool.Client = class extends pool.Client {
+    constructor(...parts: ConstructorParameters<typeof pg.Client>) {
+      super(...parts);
+      const timer = setTimeout(() => cut(this as unknown as Client, 'no answer to the sign-in'), CONNECT_MS);
+      for (const event of ['connect', 'end'] as const) this.once(event, () => clearTimeout(timer));
+    }
+  };
+}
+
+const heard = new WeakSet<pg.PoolClient>();
+
+/** When it is used for the first time: the DataSource may have had it before. */
 function listen(client: pg.PoolClient): void {
+  if (heard.has(client)) return;
+  heard.add(client);
   client.on('error', () => undefined);
   ((client as Client).connection.stream as Socket).setKeepAlive(true, SILENCE_MS);
   boundEnd(client);
