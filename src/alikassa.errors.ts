@@ -99,6 +99,15 @@ export class DatabaseUnavailableError extends AliKassaError {
   readonly httpStatus = 503;
 }
 
+/**
+ * The database refuses what it is asked, and does so again: mend what the message names, then repeat the call. Nothing was
+ * written.
+ */
+export class DatabaseRefusedError extends AliKassaError {
+  readonly code = 'database_refused';
+  readonly httpStatus = 500;
+}
+
 /** More comes in than is looked at: repeat later. Nothing was changed. */
 export class OverloadedError extends AliKassaError {
   readonly code = 'overloaded';

@@ -1,5 +1,5 @@
 import type { InjectionToken, Provider, Type } from '@nestjs/common';
-import { DiscoveryService, HttpAdapterHost, MetadataScanner, Reflector } from '@nestjs/core';
+import { DiscoveryService, HttpAdapterHost } from '@nestjs/core';
 import type { DataSource } from 'typeorm';
 import { resolveOptions, type AliKassaOptions, type ResolvedOptions } from './alikassa.options.js';
 import { HandlerDiscovery } from './handlers/handler.discovery.js';
@@ -101,8 +101,9 @@ export function instanceProviders(instance: string, prefix: string): Provider[] 
     built(PayoutStore, ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS, of(HandlerRegistry), of(OpenOrders)),
     built(OpenOrders),
     built(PayoutIntake, ALIKASSA_DATA_SOURCE, ALIKASSA_OPTIONS, of(HandlerRegistry)),
-    built(HandlerRegistry),
-    built(HandlerDiscovery, DiscoveryService, MetadataScanner, Reflector, of(HandlerRegistry), of(PayoutInstance)),
+    // A host may create payouts before Nest has made all that may have handlers.
+    { provide: of(HandlerRegistry), useFactory: () => new HandlerRegistry(false) },
+    built(HandlerDiscovery, DiscoveryService, of(HandlerRegistry), of(PayoutInstance)),
     built(
       PayoutService,
       ALIKASSA_DATA_SOURCE,
@@ -174,7 +175,7 @@ function worker(
       options,
       restored,
     ),
-    new DeliverTask(deliveries, handlers, store),
+    new DeliverTask(deliveries, handlers, store, options),
     epochs,
   );
 }

@@ -28,6 +28,11 @@ export interface WorkerOptions {
   schema?: string | undefined;
   /** Milliseconds between two sweeps, from 50 to 2147483647. Default 5000. */
   sweepIntervalMs?: number | undefined;
+  /**
+   * Milliseconds that one call of a handler (`@OnPayoutStatus`) may take; one that takes longer counts as failed, and is
+   * repeated with back-off while it goes on. Default 30000.
+   */
+  handlerTimeoutMs?: number | undefined;
 }
 
 /** What the host tells the module. Times are milliseconds, ten years at most. */
@@ -193,6 +198,7 @@ export function resolveOptions(options: AliKassaOptions, instance = DEFAULT_INST
       concurrency: whole('worker.concurrency', options.worker?.concurrency ?? 10, MAX_CONCURRENCY),
       schema: checkedSchema(options.worker?.schema ?? 'alikassa_worker'),
       sweepIntervalMs: whole('worker.sweepIntervalMs', options.worker?.sweepIntervalMs ?? 5_000, MAX_TIMER_MS, 50),
+      handlerTimeoutMs: whole('worker.handlerTimeoutMs', options.worker?.handlerTimeoutMs ?? 30_000, MAX_TIMER_MS),
     },
   };
 }

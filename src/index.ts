@@ -10,6 +10,7 @@ export type {
 export {
   AliKassaError,
   ConfigurationError,
+  DatabaseRefusedError,
   DatabaseUnavailableError,
   InvalidInputError,
   OrderConflictError,

@@ -22,6 +22,8 @@ export interface Instruments {
   notifications: Counter;
   /** Payouts that have ended: account, service, status. */
   settled: Counter;
+  /** What the database or the way to it said against a statement of the module: state. */
+  databaseFaults: Counter;
 }
 
 /** Seconds. */
@@ -65,6 +67,10 @@ function create(meter: Meter): Instruments {
     settled: meter.createCounter('alikassa.payout.settled', {
       description: 'Payouts that this process saw reach a final status.',
       unit: '{payout}',
+    }),
+    databaseFaults: meter.createCounter('alikassa.database.faults', {
+      description: 'Statements that the database or the network did not complete.',
+      unit: '{statement}',
     }),
   };
 }

@@ -27,9 +27,13 @@ export class PayoutGauges implements OnApplicationBootstrap, BeforeApplicationSh
     const unknown = gauge('alikassa.payouts.unknown.age', 's', 'Age of the oldest payout that is unknown.');
     const lag = gauge('alikassa.queue.lag', 's', 'How long what is due has been waiting.');
     const running = gauge('alikassa.worker.running', '1', 'Whether the job engine of this process runs.');
+    const hanging = gauge('alikassa.handlers.hanging', '{call}', "Calls of the host's handlers that do not return.");
     const own = { 'alikassa.instance': this.instance.name };
     const observe: BatchObservableCallback = async (result) => {
       if (this.worker.isEnabled) result.observe(running, Number(this.worker.isRunning), own);
+      for (const [handler, count] of this.worker.hangingHandlers) {
+        result.observe(hanging, count, { ...own, 'alikassa.handler': handler });
+      }
       // Without the database nothing is known, and nothing is told: a gap is what it is.
       const overview = await this.overview.read().catch(() => undefined);
       if (!overview) return;
@@ -44,7 +48,7 @@ export class PayoutGauges implements OnApplicationBootstrap, BeforeApplicationSh
       }
       result.observe(unknown, overview.oldestUnknownSeconds, own);
     };
-    const all: Observable[] = [payouts, attention, unknown, lag, running];
+    const all: Observable[] = [payouts, attention, unknown, lag, running, hanging];
     meter.addBatchObservableCallback(observe, all);
     this.stop = () => meter.removeBatchObservableCallback(observe, all);
   }

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
-import { mapped } from '../payouts/database.errors.js';
-import { bindTo, query, type Bind } from '../payouts/database.statements.js';
+import { bindTo, lockBound, query, type Bind } from '../payouts/database.statements.js';
 import { tablePath } from '../payouts/database.tables.js';
 import type { NotificationFields } from '../provider/provider.types.js';
 import { ParallelLimit } from './parallel.limit.js';
@@ -12,6 +11,8 @@ export type NotificationResult = 'settled' | 'hinted' | 'unchanged' | 'unmatched
 
 /** Of the database's connections: those who replay what changes nothing leave the others to the payouts. */
 const AT_ONCE = 3;
+/** How long one waits for a row that another transaction holds. */
+const LOCK_MS = 3_000;
 
 /** Keeps every distinct notification of an instance once; a redelivery only counts. */
 export class NotificationInbox {
@@ -30,8 +31,8 @@ export class NotificationInbox {
   /** @throws DatabaseUnavailableError */
   async record(fields: NotificationFields, result: NotificationResult): Promise<void> {
     const params: unknown[] = [];
-    const sql = this.recordSql(fields, result, bindTo(params), '(SELECT) AS one');
-    await this.query(sql, params);
+    const sql = this.recordSql(fields, result, bindTo(params), 'bound');
+    await this.query(`WITH ${lockBound(LOCK_MS)} ${sql}`, params);
   }
 
   /**
@@ -53,7 +54,7 @@ export class NotificationInbox {
   }
 
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
-    return this.limit.run(() => mapped(query<T>(this.dataSource, sql, params)));
+    return this.limit.run(() => query(this.dataSource, sql, params));
   }
 }
 

@@ -1,11 +1,12 @@
 import type { DataSource } from 'typeorm';
 import type { PauseChange, PauseReason } from './account.pause.js';
-import { mapped } from './database.errors.js';
-import { bindTo, query, type Bind } from './database.statements.js';
+import { bindTo, lockBound, query, type Bind } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 
 /** A pause doubles up to so many times its first length. */
 const MAX_FACTOR = 16;
+/** How long a statement waits for a pause that another transaction holds. */
+const LOCK_MS = 3_000;
 
 /** A pause as it stands, by the database's clock. */
 export interface StandingPause {
@@ -36,10 +37,10 @@ export class AccountPauses {
    */
   async takeProbe(account: string, forMs: number): Promise<boolean> {
     const rows = await this.query(
-      `WITH taken AS (
+      `WITH ${lockBound(LOCK_MS)}, taken AS (
          UPDATE ${pausesTable(this.dataSource)}
          SET is_probing = true, paused_until = clock_timestamp() + $2 * interval '1 ms'
-         WHERE account = $1 AND paused_until <= clock_timestamp() RETURNING account
+         FROM bound WHERE account = $1 AND paused_until <= clock_timestamp() RETURNING account
        ) SELECT account FROM taken`,
       [account, forMs],
     );
@@ -50,12 +51,13 @@ export class AccountPauses {
   async apply(account: string, change: PauseChange): Promise<void> {
     const params: unknown[] = [];
     const bind = bindTo(params);
-    const changed = `(SELECT ${bind(account, 'uuid')} AS account) AS changed`;
-    await this.query(pauseSql(pausesTable(this.dataSource), change, changed, bind), params);
+    const changed = `(SELECT ${bind(account, 'uuid')} AS account FROM bound) AS changed`;
+    const sql = pauseSql(pausesTable(this.dataSource), change, changed, bind);
+    await this.query(`WITH ${lockBound(LOCK_MS)} ${sql}`, params);
   }
 
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
-    return mapped(query<T>(this.dataSource, sql, params));
+    return query(this.dataSource, sql, params);
   }
 }
 

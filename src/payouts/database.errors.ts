@@ -1,4 +1,4 @@
-import { AliKassaError, DatabaseUnavailableError } from '../alikassa.errors.js';
+import { AliKassaError, DatabaseRefusedError, DatabaseUnavailableError } from '../alikassa.errors.js';
 
 /**
  * Faults after which the same statement may be repeated: it was rolled back, or is conditional and so harmless twice.
@@ -6,12 +6,44 @@ import { AliKassaError, DatabaseUnavailableError } from '../alikassa.errors.js';
  * timeout), 25006 (a standby: the primary is another server now), 55P03 (lock timeout), 57014 (statement timeout).
  */
 const TRANSIENT_STATE = /^(?:08|40|53|57P0|25P03|25P04|25006|55P03|57014)/;
+/** And those in which the whole transaction may be: the other states of class 25, in use. */
+const REPEATABLE_STATE = /^(?:25|55006)/;
 /** Classes of what ends or refuses the session itself. */
 const LOST_SESSION = /^(?:08|25|28|3D|53|57P)/;
+/** A state of Postgres, or of its procedural languages. */
+const STATE = /^[0-9A-Z]{5}$/;
 const TRANSIENT_NETWORK = /^(?:ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_AGAIN)/;
 /** Of pg, pg-pool and TypeORM, which give no code. */
 const TRANSIENT_TEXT =
   /connection terminated|timeout exceeded when trying to connect|client has encountered a connection|client was closed|query read timeout|query runner already released/i;
+
+/** What to do about what does not pass by itself, by the beginning of its state. */
+const MENDS: readonly (readonly [state: string, mend: string])[] = [
+  ['25006', 'it is read only; connect to the primary, or end its recovery'],
+  ['53100', 'its disk is full; make room'],
+  ['42501', "the application's role lacks a privilege; grant it (docs/DATABASE.md)"],
+  [
+    '42P05',
+    'a pooler gives its sessions to others between statements; connect directly, or let it keep prepared statements',
+  ],
+  [
+    '26000',
+    'a pooler gives its sessions to others between statements; connect directly, or let it keep prepared statements',
+  ],
+  [
+    '42',
+    "its tables are not those of this version; run the module's migrations, and look for what was changed by hand",
+  ],
+  [
+    '3F',
+    "its tables are not those of this version; run the module's migrations, and look for what was changed by hand",
+  ],
+  ['3D', 'the database does not exist any more; mend the address'],
+  ['28', 'the role or its password is refused; mend them'],
+  ['22', "it cannot store a value of the call; for a text, look at the database's encoding, which must be UTF8"],
+  ['23', "a rule of the table refuses the row; look for a constraint, index or trigger that is not the module's own"],
+  ['P0', "a trigger or function refuses it; look for one that is not the module's own"],
+];
 
 /** Whether the database may answer the same statement a moment later. */
 export function isTransientDatabaseError(error: unknown): boolean {
@@ -19,10 +51,21 @@ export function isTransientDatabaseError(error: unknown): boolean {
   return TRANSIENT_STATE.test(code) || TRANSIENT_NETWORK.test(code) || TRANSIENT_TEXT.test(message);
 }
 
+/** Whether the database refuses the statement for as long as nobody mends what is wrong. */
+export function isLastingFault(error: unknown): boolean {
+  const { code } = describe(error);
+  return isPermanentState(code) || code === '25006' || code === '53100';
+}
+
 /** Whether the database has refused the statement and kept the session: without what it refused, the rest may pass. */
 export function isRefusedStatement(error: unknown): boolean {
   const { code } = describe(error);
-  return /^[0-9P][0-9A-Z]{4}$/.test(code) && !LOST_SESSION.test(code);
+  return STATE.test(code) && /^[0-9P]/.test(code) && !LOST_SESSION.test(code);
+}
+
+/** Whether the statement has waited too long for what another transaction holds: a lock timeout, or a canceled wait. */
+export function isHeldUp(error: unknown): boolean {
+  return /^(?:55P03|57014)$/.test(describe(error).code);
 }
 
 /** Whether another row has the value already. @param key name of the unique constraint or index, without a prefix. */
@@ -37,6 +80,16 @@ export function isDatabaseError(error: unknown): boolean {
   return isTransientDatabaseError(error) || (isErrorLike(error) && ('driverError' in error || 'severity' in error));
 }
 
+/** SQLSTATE, or the network's code; `none` where there is neither. */
+export function stateOf(error: unknown): string {
+  return describe(error).code || 'none';
+}
+
+/** What to do about a state that does not pass by itself. */
+export function mendOf(state: string): string {
+  return MENDS.find(([start]) => state.startsWith(start))?.[1] ?? "look at Postgres' log";
+}
+
 /**
  * The raw error of pg or TypeORM carries the statement's parameters, recipients' data among them: this one carries the
  * SQLSTATE only.
@@ -44,16 +97,30 @@ export function isDatabaseError(error: unknown): boolean {
 export function mappedDatabaseError(error: unknown): Error {
   if (error instanceof AliKassaError) return error;
   const { code } = describe(error);
+  if (isPermanentState(code)) {
+    return new DatabaseRefusedError(
+      `The database refused the statement (${code}), and nothing was written: ${mendOf(code)}. ` +
+        'Repeating the call does not help before.',
+    );
+  }
   return new DatabaseUnavailableError(
     `The database did not complete the statement (${code || 'no code'}); repeat the call, it is idempotent.`,
   );
 }
 
-/** The work, with whatever the database says against it as an error of ours. @throws DatabaseUnavailableError */
+/**
+ * The work, with whatever the database says against it as an error of ours.
+ * @throws DatabaseUnavailableError, DatabaseRefusedError
+ */
 export async function mapped<T>(work: Promise<T>): Promise<T> {
   return work.catch((error: unknown) => {
     throw mappedDatabaseError(error);
   });
+}
+
+function isPermanentState(code: string): boolean {
+  // Codes of the network have five characters too (EPIPE), but no digit.
+  return STATE.test(code) && /\d/.test(code) && !TRANSIENT_STATE.test(code) && !REPEATABLE_STATE.test(code);
 }
 
 function describe(error: unknown): { code: string; message: string } {

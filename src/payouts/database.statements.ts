@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { DataSource, EntityManager } from 'typeorm';
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { onConnection, type Client } from './database.connections.js';
+import { mapped } from './database.errors.js';
+import { faultsOf } from './database.faults.js';
 import { OWN_TYPES } from './database.types.js';
 import { requireOpen } from './host.transaction.js';
 import { remembered } from './remembered.js';
-
-/** The part of pg's client that is used here; TypeORM does not type it. */
-interface Client {
-  query(statement: Statement & { types: typeof OWN_TYPES }): Promise<{ rows: unknown[] }>;
-}
 
 interface Statement {
   /** Prepared under this name; absent, it is not. */
@@ -38,39 +36,68 @@ export async function prepared<T>(
   values: unknown[],
   manager?: EntityManager,
 ): Promise<T[]> {
-  return run(dataSource, { name: nameOf(text), text, values }, manager);
+  const statement = { name: nameOf(text), text, values };
+  return manager?.queryRunner ? within(dataSource, statement, manager) : alone(dataSource, statement);
 }
 
-/** The same, of a statement that is not worth preparing. */
+/**
+ * The same, of a statement that is not worth preparing.
+ * @throws DatabaseUnavailableError, DatabaseRefusedError; InvalidInputError as above.
+ */
 export async function query<T>(
   dataSource: DataSource,
   text: string,
-  values: unknown[],
+  values: unknown[] = [],
   manager?: EntityManager,
 ): Promise<T[]> {
-  return run(dataSource, { text, values }, manager);
+  const statement = { text, values };
+  return mapped(manager?.queryRunner ? within<T>(dataSource, statement, manager) : alone<T>(dataSource, statement));
+}
+
+/**
+ * SQL of a table expression `bound` that limits how long the statement that it is joined to waits for rows that another
+ * transaction holds: the host may have set no limit, or a longer one. It ends with the statement's transaction.
+ * @param ms SQL of milliseconds.
+ */
+export function lockBound(ms: number | string): string {
+  return `bound AS MATERIALIZED (SELECT set_config('lock_timeout', least(${ms}::int,
+     nullif(extract(epoch FROM current_setting('lock_timeout')::interval) * 1000, 0))::int || 'ms', true))`;
+}
+
+/** In the host's transaction, which is the host's, its timeouts too. */
+async function within<T>(dataSource: DataSource, statement: Statement, manager: EntityManager): Promise<T[]> {
+  requireOpen(manager);
+  const runner = manager.queryRunner!;
+  const client = (await runner.connect()) as Client;
+  // Since then it may have ended: its connection may be somebody else's.
+  requireOpen(manager);
+  return run(dataSource, client, runner, statement);
+}
+
+async function alone<T>(dataSource: DataSource, statement: Statement): Promise<T[]> {
+  try {
+    const rows = await onConnection(dataSource, (client, runner) => run<T>(dataSource, client, runner, statement));
+    faultsOf(dataSource).worked(statement.text);
+    return rows;
+  } catch (error) {
+    faultsOf(dataSource).failed(statement.text, error);
+    throw error;
+  }
 }
 
 /**
  * TypeORM can neither name a statement nor say how its result is read, so this goes to the driver's client, on the connection
  * that TypeORM has chosen.
  */
-async function run<T>(dataSource: DataSource, statement: Statement, manager?: EntityManager): Promise<T[]> {
-  if (manager) requireOpen(manager);
+async function run<T>(dataSource: DataSource, client: Client, runner: QueryRunner, statement: Statement): Promise<T[]> {
   const { text, values } = statement;
-  const runner = manager?.queryRunner ?? dataSource.createQueryRunner();
+  // As TypeORM logs its own, where the host has asked for that.
+  dataSource.logger.logQuery(text, values, runner);
   try {
-    const client = (await runner.connect()) as Client;
-    // Since then it may have ended: its connection may be somebody else's.
-    if (manager) requireOpen(manager);
-    // As TypeORM logs its own, where the host has asked for that.
-    dataSource.logger.logQuery(text, values, runner);
     return (await client.query({ ...statement, types: OWN_TYPES })).rows as T[];
   } catch (error) {
     dataSource.logger.logQueryError(error as Error, text, values, runner);
     throw error;
-  } finally {
-    if (runner !== manager?.queryRunner) await runner.release();
   }
 }
 

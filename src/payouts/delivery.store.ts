@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { mapped } from './database.errors.js';
-import { bindTo, query } from './database.statements.js';
+import { bindTo, lockBound, query } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import { EntityRows, type Row } from './entity.rows.js';
 import { PayoutEvent } from './payout.entity.js';
@@ -15,6 +15,9 @@ import {
   type JobQueue,
   type Overdue,
 } from './payout.queue.js';
+
+/** A call that another transaction holds is waited for so long, in milliseconds. */
+const LOCK_BOUND = lockBound(3_000);
 
 /** A delivery that was taken for one call. */
 export interface TakenDelivery {
@@ -35,12 +38,15 @@ export class DeliveryStore {
     this.queue = jobQueueOf(options);
   }
 
-  /** @returns null where it is done, not due yet, or being called elsewhere. */
+  /** @returns null where it is done, not due yet, being called elsewhere, or held by another transaction. */
   async take({ eventId, handler }: DeliveryJob, leaseMs: number): Promise<TakenDelivery | null> {
     const [taken] = await this.query<{ attempt: number }>(
       `WITH taken AS (
          UPDATE ${this.table} SET attempt = attempt + 1, due_at = clock_timestamp() + $3 * interval '1 ms'
-         WHERE event_id = $1 AND handler = $2 AND instance = $4 AND due_at <= clock_timestamp() RETURNING attempt
+         WHERE (event_id, handler) IN (
+           SELECT event_id, handler FROM ${this.table}
+           WHERE event_id = $1 AND handler = $2 AND instance = $4 AND due_at <= clock_timestamp() FOR UPDATE SKIP LOCKED)
+         RETURNING attempt
        ) SELECT attempt FROM taken`,
       [eventId, handler, leaseMs, this.options.instance],
     );
@@ -55,36 +61,51 @@ export class DeliveryStore {
   /** The call goes on: nobody else takes it. */
   async renew({ eventId, handler }: DeliveryJob, attempt: number, leaseMs: number): Promise<void> {
     await this.query(
-      `UPDATE ${this.table} SET due_at = clock_timestamp() + $4 * interval '1 ms'
-       WHERE event_id = $1 AND handler = $2 AND attempt = $3`,
+      `WITH ${LOCK_BOUND} UPDATE ${this.table} SET due_at = clock_timestamp() + $4 * interval '1 ms'
+       FROM bound WHERE event_id = $1 AND handler = $2 AND attempt = $3`,
       [eventId, handler, attempt, leaseMs],
     );
   }
 
   /** The handler has returned. */
   async done({ eventId, handler }: DeliveryJob, attempt: number): Promise<void> {
-    await this.query(`DELETE FROM ${this.table} WHERE event_id = $1 AND handler = $2 AND attempt = $3`, [
-      eventId,
-      handler,
-      attempt,
-    ]);
+    await this.query(
+      `WITH ${LOCK_BOUND} DELETE FROM ${this.table} USING bound WHERE event_id = $1 AND handler = $2 AND attempt = $3`,
+      [eventId, handler, attempt],
+    );
   }
 
   /** The handler has failed: it is called again later, by a job written together with that. */
   async postpone({ eventId, handler }: DeliveryJob, attempt: number, afterMs: number): Promise<void> {
-    const params: unknown[] = [eventId, handler, attempt, afterMs];
-    const job = {
-      eventId: 'event_id',
-      handler: 'handler',
-      runAt: 'due_at',
-      traceparent: activeTraceSql(bindTo(params)),
-    };
+    await this.later('attempt = $4', [eventId, handler, afterMs, attempt]);
+  }
+
+  /** No place is free for the call: its turn comes later, unless it is being called elsewhere. */
+  async putOff({ eventId, handler }: DeliveryJob, afterMs: number): Promise<void> {
+    await this.later('due_at <= clock_timestamp()', [eventId, handler, afterMs]);
+  }
+
+  /** It has returned after all, whatever has become of its lease. */
+  async doneLate({ eventId, handler }: DeliveryJob): Promise<void> {
+    await this.query(`WITH ${LOCK_BOUND} DELETE FROM ${this.table} USING bound WHERE event_id = $1 AND handler = $2`, [
+      eventId,
+      handler,
+    ]);
+  }
+
+  /** Owes the call to these handlers instead of the one that it was owed to. */
+  async spread({ eventId, handler }: DeliveryJob, attempt: number, handlers: string[]): Promise<void> {
+    const job = { eventId: 'event_id', handler: 'handler', runAt: 'due_at' };
     await this.query(
-      `WITH postponed AS (
-         UPDATE ${this.table} SET due_at = clock_timestamp() + $4 * interval '1 ms'
-         WHERE event_id = $1 AND handler = $2 AND attempt = $3 RETURNING event_id, handler, due_at
-       ) SELECT ${addJobsSql(this.dataSource, this.queue, `ARRAY[${deliveryJobSql(this.queue, job)}]`)} FROM postponed`,
-      params,
+      `WITH ${LOCK_BOUND}, spread AS (
+         DELETE FROM ${this.table} USING bound WHERE event_id = $1 AND handler = $2 AND attempt = $3 RETURNING event_id, instance
+       ), owed AS (
+         INSERT INTO ${this.table} (event_id, handler, instance)
+         SELECT event_id, name, instance FROM spread, unnest($4::text[]) AS name ON CONFLICT DO NOTHING
+         RETURNING event_id, handler, due_at
+       ) SELECT ${addJobsSql(this.dataSource, this.queue, `array_agg(${deliveryJobSql(this.queue, job)})`)}
+         FROM owed HAVING count(*) > 0`,
+      [eventId, handler, attempt, handlers],
     );
   }
 
@@ -101,8 +122,25 @@ export class DeliveryStore {
     return row?.added ?? 0;
   }
 
+  /** @param params event, handler, milliseconds, then those of the condition. */
+  private async later(condition: string, params: unknown[]): Promise<void> {
+    const job = {
+      eventId: 'event_id',
+      handler: 'handler',
+      runAt: 'due_at',
+      traceparent: activeTraceSql(bindTo(params)),
+    };
+    await this.query(
+      `WITH ${LOCK_BOUND}, postponed AS (
+         UPDATE ${this.table} SET due_at = clock_timestamp() + $3 * interval '1 ms'
+         FROM bound WHERE event_id = $1 AND handler = $2 AND ${condition} RETURNING event_id, handler, due_at
+       ) SELECT ${addJobsSql(this.dataSource, this.queue, `ARRAY[${deliveryJobSql(this.queue, job)}]`)} FROM postponed`,
+      params,
+    );
+  }
+
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
-    return mapped(query<T>(this.dataSource, sql, params));
+    return query(this.dataSource, sql, params);
   }
 
   private get table(): string {

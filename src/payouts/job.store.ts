@@ -1,5 +1,4 @@
 import type { DataSource } from 'typeorm';
-import { mapped } from './database.errors.js';
 import { query } from './database.statements.js';
 import { unlockStaleJobsSql, type JobQueue } from './payout.queue.js';
 
@@ -16,6 +15,6 @@ export class JobStore {
    * @throws DatabaseUnavailableError
    */
   async unlockHeldFor(ms: number): Promise<void> {
-    await mapped(query(this.dataSource, unlockStaleJobsSql(this.queue), [ms]));
+    await query(this.dataSource, unlockStaleJobsSql(this.queue), [ms]);
   }
 }

@@ -28,6 +28,7 @@ const COLUMNS = [
   { property: 'contentFingerprint', name: 'content_fingerprint', type: 'bytea' },
 ] as const;
 const NAMES = COLUMNS.map(({ name }) => name).join(', ');
+const ORDER_ID = COLUMNS.findIndex(({ name }) => name === 'order_id');
 const WANTED = [
   ...COLUMNS,
   { name: 'instance', type: 'text' },
@@ -95,6 +96,6 @@ export class PayoutIntake {
          (SELECT ${addJobsSql(this.dataSource, this.queue, `array_agg(${job})`)}
           FROM new_payout JOIN wanted USING (id)) AS jobs${deliveries.jobs}
        FROM new_payout`;
-    return { columns: WANTED, sql, key: 'id', isWrite: true };
+    return { columns: WANTED, sql, key: 'id', contended: ORDER_ID, isWrite: true };
   }
 }

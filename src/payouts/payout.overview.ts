@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
-import { mapped } from './database.errors.js';
+import { faultsOf } from './database.faults.js';
 import { query } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import type { PayoutStatus } from './payout.status.js';
@@ -32,6 +32,11 @@ export class PayoutOverview {
     private readonly options: Pick<ResolvedOptions, 'accounts' | 'instance'>,
   ) {}
 
+  /** SQLSTATEs of statements of the module that the database refuses; nothing is asked for that. */
+  get refused(): string[] {
+    return faultsOf(this.dataSource).refused;
+  }
+
   /** @throws DatabaseUnavailableError */
   async read(): Promise<Overview> {
     const now = performance.now();
@@ -47,18 +52,16 @@ export class PayoutOverview {
     const list = (select: string): string =>
       `(SELECT coalesce(json_agg(one), '[]') FROM (SELECT account, ${select} AND instance = $1 GROUP BY 1, 2) AS one)`;
     // Each part by its own partial index: of final rows only those with attention are read.
-    const [row] = await mapped(
-      query<Row>(
-        this.dataSource,
-        `SELECT
+    const [row] = await query<Row>(
+      this.dataSource,
+      `SELECT
           ${list(`status, count(*)::int AS count FROM ${payouts} WHERE status IN (${OPEN})`)} AS open,
           ${list(`reason, count(*)::int AS count FROM ${payouts}, string_to_table(attention, ' ') AS reason WHERE attention IS NOT NULL`)} AS attention,
           ${late(payouts, ` AND status IN (${OPEN})`)} AS payouts,
           ${late(deliveries, '')} AS handlers,
           (SELECT extract(epoch FROM clock_timestamp() - created_at)::numeric FROM ${payouts}
             WHERE instance = $1 AND status = 'unknown' ORDER BY seq LIMIT 1) AS unknown`,
-        [this.options.instance],
-      ),
+      [this.options.instance],
     );
     const none = this.options.accounts
       .flatMap(({ uuid }) => OPEN_STATUSES.map((status) => ({ account: uuid, status, count: 0 })))

@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { DEFAULT_INSTANCE, type ResolvedOptions } from '../alikassa.options.js';
 import { activeTraceparent } from '../instrumentation/spans.js';
-import type { Bind } from './database.statements.js';
+import { lockBound, type Bind } from './database.statements.js';
 import { functionPath } from './database.tables.js';
 
 /**
@@ -101,6 +101,9 @@ export function addSweepJobSql({ schema, tasks }: JobQueue): string {
   return `SELECT "${schema}".add_job('${tasks.sweep}', '{}'::json, max_attempts := 1, job_key := '${tasks.sweep}')`;
 }
 
+/** How long the sweep waits for a job that another transaction holds. */
+export const SWEEP_LOCK_MS = 1_000;
+
 /** What the sweep looks for. */
 export interface Overdue {
   /** Overdue by so many milliseconds. */
@@ -124,7 +127,7 @@ export function addMissingJobsSql(
   queue: JobQueue,
   { overdue, job }: Readonly<Record<'overdue' | 'job', string>>,
 ): string {
-  return `WITH overdue AS (
+  return `WITH ${lockBound(SWEEP_LOCK_MS)}, overdue AS (
       SELECT * FROM (${overdue}) AS candidate
       WHERE due_at < clock_timestamp() - $1 * interval '1 ms' AND NOT EXISTS (
         SELECT 1 FROM "${queue.schema}".jobs AS job
@@ -132,7 +135,7 @@ export function addMissingJobsSql(
           THEN job.attempts < job.max_attempts AND job.run_at <= clock_timestamp() + $1 * interval '1 ms'
           ELSE job.locked_at > clock_timestamp() - $3 * interval '1 ms' END)
       ORDER BY due_at LIMIT $2
-    ) SELECT ${addJobsSql(dataSource, queue, `array_agg(${job} ORDER BY due_at)`)} AS added FROM overdue HAVING count(*) > 0`;
+    ) SELECT ${addJobsSql(dataSource, queue, `array_agg(${job} ORDER BY due_at)`)} AS added FROM overdue, bound HAVING count(*) > 0`;
 }
 
 /** Statement that frees the jobs of engines that have ended; their ids are parameter $1, a text[]. */
@@ -143,8 +146,8 @@ export function unlockJobsSql(schema: string): string {
 /** Statement that frees the jobs of the instance's engines that have held one for more than $1 milliseconds. */
 export function unlockStaleJobsSql({ schema, tasks }: JobQueue): string {
   const own = Object.values(tasks).map((task) => `'${task}'`);
-  return `SELECT "${schema}".force_unlock_workers(array_agg(DISTINCT locked_by))
-    FROM "${schema}".jobs WHERE locked_at < clock_timestamp() - $1 * interval '1 ms'
+  return `WITH ${lockBound(SWEEP_LOCK_MS)} SELECT "${schema}".force_unlock_workers(array_agg(DISTINCT locked_by))
+    FROM "${schema}".jobs, bound WHERE locked_at < clock_timestamp() - $1 * interval '1 ms'
       AND task_identifier IN (${own.join(', ')}) HAVING count(*) > 0`;
 }
 

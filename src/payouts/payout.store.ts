@@ -5,8 +5,15 @@ import type { ResolvedOptions } from '../alikassa.options.js';
 import { instruments } from '../instrumentation/instruments.js';
 import { pausesTable, standingPauseSql, type StandingPause } from './account.pauses.js';
 import { DatabaseEpochs, type StandingEpoch } from './database.epochs.js';
-import { isDatabaseError, isTaken, isTransientDatabaseError, mapped, mappedDatabaseError } from './database.errors.js';
-import { bindTo, query } from './database.statements.js';
+import {
+  isDatabaseError,
+  isHeldUp,
+  isTaken,
+  isTransientDatabaseError,
+  mapped,
+  mappedDatabaseError,
+} from './database.errors.js';
+import { bindTo, lockBound, query } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import { isLostAttempt, reliesOnOwnRecords } from './decision/restored.js';
 import { EntityRows } from './entity.rows.js';
@@ -21,6 +28,7 @@ import {
   addMissingJobsSql,
   jobQueueOf,
   payoutJobSql,
+  SWEEP_LOCK_MS,
   type JobQueue,
   type Overdue,
 } from './payout.queue.js';
@@ -130,6 +138,8 @@ export class PayoutStore {
         // A lost answer leaves it open whether the write happened; the next read shows it.
         failures += 1;
         if (!isTransientDatabaseError(error)) throw isDatabaseError(error) ? mappedDatabaseError(error) : error;
+        // The sweep comes back to what another transaction holds; until then others have their turn.
+        if (isHeldUp(error) && isRepeated(evidence)) throw mappedDatabaseError(error);
         if (failures > DATABASE_RETRIES) throw mappedDatabaseError(error);
         await sleep(50 * 2 ** failures);
       }
@@ -181,11 +191,11 @@ export class PayoutStore {
     return this.epochs.noteLostAttempt(leaseUntil ? new Date(leaseUntil - this.options.leaseMs) : null);
   }
 
-  /** Ids of payouts whose attempt has lost its lease, by the database's clock. */
+  /** Ids of payouts whose attempt has lost its lease, by the database's clock; without those that somebody holds. */
   async expiredLeases(limit: number): Promise<string[]> {
     const rows = await this.query<{ id: string }>(
       `SELECT id FROM ${this.table} WHERE instance = $2 AND status = 'sending' AND lease_until < clock_timestamp()
-       ORDER BY due_at LIMIT $1`,
+       ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED`,
       [limit, this.options.instance],
     );
     return rows.map(({ id }) => id);
@@ -211,11 +221,12 @@ export class PayoutStore {
   async scheduleChecks(withinMs: number, limit: number): Promise<number> {
     const job = payoutJobSql(this.queue, 'check', { id: 'id', runAt: 'due_at' });
     const [row] = await this.query<{ added: number }>(
-      `WITH due AS (
+      `WITH ${lockBound(SWEEP_LOCK_MS)}, due AS (
          SELECT id, due_at FROM (${this.dueSql("'wait', 'unknown'", '$3')}) AS payout
-         WHERE due_at < clock_timestamp() + $1 * interval '1 ms' AND NOT EXISTS (SELECT 1 FROM "${this.queue.schema}".jobs WHERE key = '${this.queue.tasks.check}:' || payout.id)
+         WHERE due_at < clock_timestamp() + $1 * interval '1 ms'
+           AND NOT EXISTS (SELECT 1 FROM "${this.queue.schema}".jobs WHERE key = '${this.queue.tasks.check}:' || payout.id)
          ORDER BY due_at LIMIT $2
-       ) SELECT ${addJobsSql(this.dataSource, this.queue, `array_agg(${job})`)} AS added FROM due HAVING count(*) > 0`,
+       ) SELECT ${addJobsSql(this.dataSource, this.queue, `array_agg(${job})`)} AS added FROM due, bound HAVING count(*) > 0`,
       [withinMs, limit, this.options.instance],
     );
     return row?.added ?? 0;
@@ -322,7 +333,7 @@ export class PayoutStore {
   }
 
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
-    return mapped(query<T>(this.dataSource, sql, params));
+    return query(this.dataSource, sql, params);
   }
 
   private get table(): string {
@@ -333,6 +344,11 @@ export class PayoutStore {
 /** The provider's word, which names an id of its own. */
 function isWord(evidence: Evidence): evidence is Extract<Evidence, { isForeignId?: boolean }> {
   return evidence.type === 'submission' || evidence.type === 'check' || evidence.type === 'notification';
+}
+
+/** Whether the worker comes to the same evidence again by itself. */
+function isRepeated({ type }: Evidence): boolean {
+  return type === 'claimed' || type === 'check' || type === 'paused' || type === 'lease_expired';
 }
 
 function countSettled({ account, service }: Payout, status: PayoutStatus): void {

@@ -1,6 +1,5 @@
 import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
-import { mapped } from './database.errors.js';
 import { query } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 
@@ -36,18 +35,16 @@ export class RecipientRetention {
   /** Neither revision nor `updated_at` change: nothing that anybody is shown does. */
   private async eraseBatch(days: number): Promise<number> {
     const table = tablePath(this.dataSource, 'alikassa_payouts');
-    const rows = await mapped(
-      query(
-        this.dataSource,
-        `WITH erased AS (
+    const rows = await query(
+      this.dataSource,
+      `WITH erased AS (
            UPDATE ${table} SET recipient_ciphertext = NULL WHERE id IN (
              SELECT id FROM ${table}
              WHERE instance = $3 AND recipient_ciphertext IS NOT NULL AND settled_at < now() - $1 * interval '1 day'
              ORDER BY settled_at LIMIT $2 FOR UPDATE SKIP LOCKED)
            RETURNING id
          ) SELECT id FROM erased`,
-        [days, BATCH, this.options.instance],
-      ),
+      [days, BATCH, this.options.instance],
     );
     return rows.length;
   }

@@ -219,7 +219,7 @@ export class RecipientRotation {
   }
 
   private async query(sql: string, params: unknown[]): Promise<unknown[]> {
-    return mapped(query(this.dataSource, sql, params));
+    return query(this.dataSource, sql, params);
   }
 
   private get table(): string {

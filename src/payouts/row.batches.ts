@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { Batcher } from './batcher.js';
-import { isRefusedStatement } from './database.errors.js';
-import { prepared } from './database.statements.js';
+import { isHeldUp, isRefusedStatement } from './database.errors.js';
+import { lockBound, prepared } from './database.statements.js';
 import { endedTransaction, markOf } from './host.transaction.js';
 import { remembered } from './remembered.js';
 
@@ -13,6 +13,8 @@ export interface RowStatement {
   sql: string;
   /** Column of the result that says which row of `wanted` it answers. */
   key: string;
+  /** Index of the column that tells what a write may have to wait for, e.g. another row with the same order_id; default 0. */
+  contended?: number;
   /** Whether it writes: then only the first of several with the same key is done, the others get no answer. */
   isWrite: boolean;
 }
@@ -27,6 +29,11 @@ export type ResultRow = Record<string, unknown>;
  * five of a kind, half of what pg's pool holds by default.
  */
 const LIMITS = { size: 100, atOnce: 2, patienceMs: 250, stuck: 3 };
+/**
+ * How long a write waits for what other transactions hold, in milliseconds: together with others, which it holds up, for
+ * less than alone.
+ */
+const LOCK_MS = { together: 1_000, alone: 5_000 };
 
 /**
  * Runs what comes at the same time with the same statement in one: to write ten rows in one transaction costs the
@@ -50,7 +57,10 @@ export class RowBatches {
       const mark = statement.isWrite ? await this.marked(manager, manager.queryRunner) : undefined;
       return (await this.together(statement, [values], manager, mark))[0];
     }
-    const make = () => new Batcher((rows: unknown[][]) => this.together(statement, rows), isRefusedStatement, LIMITS);
+    const { contended = 0, isWrite } = statement;
+    const keys = isWrite ? { of: (row: unknown[]) => row[contended], isHeld: isHeldUp } : undefined;
+    const work = (rows: unknown[][]) => this.together(statement, rows);
+    const make = () => new Batcher(work, isRefusedStatement, LIMITS, keys);
     return remembered(this.batchers, statement.sql, make).add(values);
   }
 
@@ -74,12 +84,17 @@ export class RowBatches {
     const firsts = new Map<unknown, unknown[]>();
     for (const values of asked) if (!firsts.has(values[0])) firsts.set(values[0], values);
     const rows = [...firsts.values()];
+    // The host's transaction is the host's, its timeouts too.
+    const isBounded = isWrite && !manager;
     const results = await prepared<ResultRow>(
       this.dataSource,
-      remembered(this.texts, `${mark !== undefined} ${sql}`, () => textOf(columns, sql, mark !== undefined)),
+      remembered(this.texts, `${isBounded} ${mark !== undefined} ${sql}`, () =>
+        textOf(columns, sql, isBounded, mark !== undefined),
+      ),
       [
         ...columns.map((_, index) => rows.map((values) => values[index] ?? null)),
         rows.length,
+        ...(isBounded ? [rows.length > 1 ? LOCK_MS.together : LOCK_MS.alone] : []),
         ...(mark === undefined ? [] : [mark]),
       ],
       manager,
@@ -89,12 +104,15 @@ export class RowBatches {
   }
 }
 
-function textOf(columns: RowStatement['columns'], sql: string, isMarked: boolean): string {
+/** @param isBounded whether it waits for a bounded time; @param isMarked whether it must find its transaction's mark. */
+function textOf(columns: RowStatement['columns'], sql: string, isBounded: boolean, isMarked: boolean): string {
   const lists = columns.map(({ type }, index) => `$${index + 1}::${type}[]`).join(', ');
   const names = columns.map(({ name }) => name).join(', ');
   // The planner takes a tenth of what it guesses of a list: one row, so that it uses indexes also where it has planned
   // while the tables were small.
   const limit = `LIMIT $${columns.length + 1}::int`;
-  const where = isMarked ? ` WHERE current_setting('${MARK}', true) = $${columns.length + 2}` : '';
-  return `WITH wanted AS (SELECT * FROM unnest(${lists}) AS wanted (${names})${where} ${limit})${sql}`;
+  const further = `$${columns.length + 2}`;
+  const where = isMarked ? ` WHERE current_setting('${MARK}', true) = ${further}` : '';
+  const [bound, join] = isBounded ? [`${lockBound(further)}, `, ', bound'] : ['', ''];
+  return `WITH ${bound}wanted AS (SELECT wanted.* FROM unnest(${lists}) AS wanted (${names})${join}${where} ${limit})${sql}`;
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, type Provider } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
+import { mendOf } from '../payouts/database.errors.js';
 import { PayoutOverview, type Overview } from '../payouts/payout.overview.js';
 import { getAliKassaToken } from '../payouts/payout.tokens.js';
 import { SignatureProvider } from '../provider/signature.provider.js';
@@ -14,19 +15,25 @@ export interface PayoutHealthThresholds {
   maxUnknownSeconds?: number;
   /** Payouts that carry `attention`. */
   maxAttention?: number;
+  /** Handlers (`@OnPayoutStatus`) of this process whose calls hang. */
+  maxHangingHandlers?: number;
   /** Milliseconds in which the database must have answered. Default 3000. */
   timeoutMs?: number;
 }
 
 /** What is told of them; no ids, no recipients. Of `queueLagSeconds` and what follows nothing without the database. */
 export interface PayoutHealth {
-  database: 'up' | 'down';
+  /** `refusing`: it answers, and refuses statements for good, e.g. since it is read only; `refused` says by which SQLSTATE. */
+  database: 'up' | 'down' | 'refusing';
+  refused?: string[];
   /** The job engine of this process; `off` where `worker.enabled` is false. */
   engine: 'running' | 'stopped' | 'off';
   key: 'loaded' | 'failing';
   queueLagSeconds?: number;
   oldestUnknownSeconds?: number;
   attention?: number;
+  /** Names of the handlers of this process with calls that do not return; left out where there are none. */
+  hangingHandlers?: string[];
   /** Why it is down, one sentence each. */
   problems?: string[];
 }
@@ -56,9 +63,12 @@ export class PayoutHealthIndicator {
   ): Promise<HealthIndicatorResult<Key>> {
     const [overview, signs] = await Promise.all([this.read(thresholds.timeoutMs ?? TIMEOUT_MS), this.signs()]);
     const engine = this.worker.isEnabled ? (this.worker.isRunning ? 'running' : 'stopped') : 'off';
+    const { refused } = this.overview;
+    const hangingHandlers = [...this.worker.hangingHandlers.keys()];
     const attention = overview?.attention.reduce((sum, { count }) => sum + count, 0);
     const health: PayoutHealth = {
-      database: overview ? 'up' : 'down',
+      database: refused.length > 0 ? 'refusing' : overview ? 'up' : 'down',
+      ...(refused.length > 0 && { refused }),
       engine,
       key: signs ? 'loaded' : 'failing',
       ...(overview && {
@@ -66,6 +76,7 @@ export class PayoutHealthIndicator {
         oldestUnknownSeconds: Math.round(overview.oldestUnknownSeconds),
         attention,
       }),
+      ...(hangingHandlers.length > 0 && { hangingHandlers }),
     };
     const problems = problemsOf(health, thresholds);
     const check = this.indicators.check(key);
@@ -110,6 +121,9 @@ export function providePayoutHealth(instance: string): Provider {
 function problemsOf(health: PayoutHealth, thresholds: PayoutHealthThresholds): string[] {
   const problems: string[] = [];
   if (health.database === 'down') problems.push('The database does not answer.');
+  for (const state of health.refused ?? []) {
+    problems.push(`The database refuses statements (${state}): ${mendOf(state)}.`);
+  }
   if (health.engine === 'stopped') problems.push('The job engine does not run; it is started again by itself.');
   if (health.key === 'failing') problems.push('The payout key does not sign.');
   const beyond = (value: number | undefined, most: number | undefined, what: string): void => {
@@ -119,5 +133,7 @@ function problemsOf(health: PayoutHealth, thresholds: PayoutHealthThresholds): s
   beyond(health.queueLagSeconds, thresholds.maxQueueLagSeconds, 'Seconds that the queue lags');
   beyond(health.oldestUnknownSeconds, thresholds.maxUnknownSeconds, 'Age of the oldest unknown payout in seconds');
   beyond(health.attention, thresholds.maxAttention, 'Payouts with attention');
+  const { hangingHandlers = [] } = health;
+  beyond(hangingHandlers.length, thresholds.maxHangingHandlers, `Handlers that hang (${hangingHandlers.join(', ')})`);
   return problems;
 }

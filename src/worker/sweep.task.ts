@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { ResolvedOptions } from '../alikassa.options.js';
+import { CalmLog } from '../instrumentation/calm.log.js';
 import type { DeliveryStore } from '../payouts/delivery.store.js';
 import type { JobStore } from '../payouts/job.store.js';
 import type { PayoutStore } from '../payouts/payout.store.js';
@@ -21,6 +22,8 @@ const MAX_RUN_MS = 10_000;
  */
 export class SweepTask {
   private readonly logger = new Logger('AliKassaSweep');
+  private readonly calm = new CalmLog((line) => this.logger.warn(line));
+  private isRunning = false;
 
   constructor(
     private readonly store: PayoutStore,
@@ -31,27 +34,65 @@ export class SweepTask {
     private readonly restored: RestoredPayouts,
   ) {}
 
+  /** One at a time: a sweep that is asked for meanwhile is not made. Each of its steps is made whatever becomes of the others. */
   async run(): Promise<void> {
-    // First, so that polling goes on whatever cannot be repaired.
-    await this.store.scheduleChecks(SWEEPS_AHEAD * this.options.worker.sweepIntervalMs, MOST_CHECKS);
-    await this.restored.bring();
-    const expired = await this.store.expiredLeases(BATCH);
-    for (const id of expired) await this.store.settle(id, { type: 'lease_expired' });
+    if (this.isRunning) return;
+    this.isRunning = true;
+    try {
+      await this.sweep();
+    } finally {
+      this.isRunning = false;
+    }
+  }
+
+  private async sweep(): Promise<void> {
     const { leaseMs, worker } = this.options;
     const overdue = { overdueMs: 2 * worker.sweepIntervalMs, limit: BATCH, runMs: Math.min(leaseMs, MAX_RUN_MS) };
-    const payouts = await this.store.requeueOverdue(overdue);
-    const calls = await this.deliveries.requeueOverdue(overdue);
+    await this.step('the checks that come due', () =>
+      this.store.scheduleChecks(SWEEPS_AHEAD * worker.sweepIntervalMs, MOST_CHECKS),
+    );
+    await this.step('payouts of a database that went back', () => this.restored.bring());
+    const expired = await this.step('expired leases', () => this.expire());
+    const payouts = await this.step('overdue payouts', () => this.store.requeueOverdue(overdue));
+    const calls = await this.step('overdue calls of handlers', () => this.deliveries.requeueOverdue(overdue));
     // Nothing waits for these any more; unlocked they run, find nothing to do, and are gone.
-    await this.jobs.unlockHeldFor(2 * leaseMs);
-    if (expired.length + payouts + calls > 0) {
+    await this.step('jobs of dead workers', async () => {
+      await this.jobs.unlockHeldFor(2 * leaseMs);
+      return 0;
+    });
+    if (expired + payouts + calls > 0) {
       this.logger.warn(
-        `${expired.length} expired leases are now unknown; the jobs of ${payouts} payouts and ${calls} handler calls ` +
+        `${expired} expired leases are now unknown; the jobs of ${payouts} payouts and ${calls} handler calls ` +
           'were lost and added again.',
       );
     }
-    const erased = await this.retention.erase();
+    const erased = await this.step('the retention of recipients', () => this.retention.erase());
     if (erased > 0) {
       this.logger.log(`Erased the recipients of ${erased} payouts that ended ${this.retention.days} days ago or more.`);
     }
+  }
+
+  /** @returns how many payouts it has changed. */
+  private async expire(): Promise<number> {
+    const expired = await this.store.expiredLeases(BATCH);
+    // All at once: one that is held holds up no other, and they are written together.
+    const results = await Promise.allSettled(
+      expired.map(async (id) => this.store.settle(id, { type: 'lease_expired' })),
+    );
+    for (const result of results) if (result.status === 'rejected') this.report('expired leases', result.reason);
+    return results.filter(({ status }) => status === 'fulfilled').length;
+  }
+
+  private async step(what: string, work: () => Promise<number>): Promise<number> {
+    try {
+      return await work();
+    } catch (error) {
+      this.report(what, error);
+      return 0;
+    }
+  }
+
+  private report(what: string, error: unknown): void {
+    this.calm.say(what, `The sweep has left out ${what}: ${(error as Error).message}`);
   }
 }

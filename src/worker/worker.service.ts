@@ -10,11 +10,13 @@ import {
   type TaskList,
   type WorkerEvents,
 } from 'graphile-worker';
-import type pg from 'pg';
 import type { DataSource } from 'typeorm';
-import { ConfigurationError } from '../alikassa.errors.js';
+import { ConfigurationError, DatabaseRefusedError, DatabaseUnavailableError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
+import { CalmLog } from '../instrumentation/calm.log.js';
 import { traced } from '../instrumentation/spans.js';
+import { dropSilent, poolOf } from '../payouts/database.connections.js';
+import { faultsOf } from '../payouts/database.faults.js';
 import {
   addSweepJobSql,
   jobQueueOf,
@@ -27,9 +29,13 @@ import type { CheckTask } from './check.task.js';
 import type { DeliverTask } from './deliver.task.js';
 import type { SubmitTask } from './submit.task.js';
 import type { SweepTask } from './sweep.task.js';
-import { createWorkerPool, guardConnections } from './worker.pool.js';
+import { createWorkerPool, guardConnections, type WorkerPool } from './worker.pool.js';
 
 const RESTART_PAUSE_MS = 500;
+/** How long the end of the application waits for handlers: their calls are owed on, whoever makes them next. */
+const HANDLERS_DRAIN_MS = 10_000;
+/** How long it waits for tasks beyond what the provider is given for an answer; and where no result can be written. */
+const DRAIN_MS = { beyondAnswer: 5_000, withoutDatabase: 5_000 };
 const NEEDS_OWNER =
   "holds no job engine of this version that the database's role may use; migrate as the owner and grant it (docs/DATABASE.md)";
 
@@ -37,8 +43,9 @@ const NEEDS_OWNER =
 @Injectable()
 export class WorkerService implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger('AliKassaWorker');
+  private readonly calm = new CalmLog((line) => this.logger.warn(line));
   private readonly running = new Set<Promise<void>>();
-  private pool?: pg.Pool;
+  private pool?: WorkerPool;
   private runner?: Runner;
   private sweepTimer?: NodeJS.Timeout;
   private supervision?: Promise<void>;
@@ -76,11 +83,30 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
   async beforeApplicationShutdown(): Promise<void> {
     this.stopping = true;
     clearInterval(this.sweepTimer);
+    const drained = new AbortController();
+    await Promise.race([this.drain(), this.drainLimit(drained.signal)]);
+    drained.abort();
+    await this.pool?.finish();
+  }
+
+  private async drain(): Promise<void> {
     // Ended by itself already: then there is nothing to stop.
     await this.runner?.stop().catch((error: Error) => this.logger.debug(`The runner had ended: ${error.message}`));
-    await Promise.allSettled(this.running);
+    await Promise.allSettled([...this.running, this.deliver.drain(HANDLERS_DRAIN_MS)]);
     await this.supervision;
-    await this.pool?.end();
+  }
+
+  /** What is not done then is found by another process, or after the next start. */
+  private async drainLimit(drained: AbortSignal): Promise<void> {
+    // Silent connections of the host's pool would keep it from ending, too.
+    const dropped = dropSilent(poolOf(this.dataSource));
+    const isReachable = this.pool && (await dropSilent(this.pool));
+    await dropped;
+    const ms = isReachable ? this.options.timeoutMs + DRAIN_MS.beyondAnswer : DRAIN_MS.withoutDatabase;
+    await sleep(ms, undefined, { ref: false, signal: drained });
+    this.logger.warn(
+      'The application ends while tasks are under way; their leases run out, and another process goes on.',
+    );
   }
 
   /** Whether this process is to run one at all. */
@@ -102,6 +128,11 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
       'worker.concurrency',
       `takes ${needed} connections; the server has ${row.most} in all`,
     );
+  }
+
+  /** Handlers with calls that do not return, and how many. */
+  get hangingHandlers(): ReadonlyMap<string, number> {
+    return this.deliver.hanging;
   }
 
   private async startRunner(): Promise<Runner> {
@@ -142,7 +173,7 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
       const reason: string = runner ? await endOf(runner) : 'it did not start';
       this.runner = undefined;
       if (this.stopping) return;
-      this.logger.warn(`The worker stopped: ${reason}; starting it again.`);
+      this.calm.say('stopped', `The worker stopped: ${reason}; starting it again.`);
       // Tasks of the old engine may go on: a job only triggers, and what a task does is fenced. Waiting for a provider
       // that does not answer would stop everything else.
       await sleep(RESTART_PAUSE_MS);
@@ -153,7 +184,7 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   private reportFailedStart(error: Error): undefined {
-    this.logger.warn(`The worker did not start: ${error.message}`);
+    this.calm.say('failed start', `The worker did not start: ${error.message}`);
   }
 
   private taskList(): TaskList {
@@ -179,17 +210,27 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   private async askForSweep(): Promise<void> {
+    const faults = faultsOf(this.dataSource);
     try {
       await this.pool?.query(addSweepJobSql(jobQueueOf(this.options)));
+      faults.worked('sweep');
     } catch (error) {
-      if (!this.stopping) this.logger.warn(`A sweep could not be asked for: ${(error as Error).message}`);
+      if (this.stopping) return;
+      faults.failed('sweep', error);
+      this.calm.say('sweep', `A sweep could not be asked for: ${(error as Error).message}`);
     }
   }
 
-  /** Warnings and errors only: the engine has two lines for every job, and what became of a payout ours say. */
+  /**
+   * Warnings and errors only: the engine has two lines for every job, and what became of a payout ours say. What the database
+   * is at fault for may come with every job.
+   */
   private engineLogger(): EngineLogger {
-    return new EngineLogger(() => (level, message) => {
-      if (level === 'error') this.logger.error(message);
+    return new EngineLogger(() => (level, message, meta) => {
+      const error: unknown = meta?.error;
+      const isDatabases = error instanceof DatabaseUnavailableError || error instanceof DatabaseRefusedError;
+      if (isDatabases) this.calm.say(error.code, `A task failed: ${error.message}`);
+      else if (level === 'error') this.logger.error(message);
       else if (level === 'warning') this.logger.warn(message);
     });
   }

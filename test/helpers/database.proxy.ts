@@ -25,7 +25,10 @@ export class DatabaseProxy {
   private readonly sockets = new Set<Socket>();
   private readonly cuts: Scripted[] = [];
   private readonly holds: Held[] = [];
-  private readonly server = createServer((client) => this.serve(client));
+  private readonly server = createServer({ allowHalfOpen: true }, (client) => this.serve(client));
+  /** Ends the connections' forwarding. */
+  private readonly silencers = new Set<() => void>();
+  private isSilent = false;
 
   private constructor(private target: URL) {}
 
@@ -60,6 +63,17 @@ export class DatabaseProxy {
     for (const socket of this.sockets) socket.destroy();
   }
 
+  /**
+   * Forwards nothing more on the connections that there are, in neither direction, and lets no side hear of the other's end:
+   * a firewall that has forgotten them.
+   * @param alsoNew the same to those that come.
+   */
+  silence(alsoNew = false): void {
+    this.isSilent = alsoNew;
+    for (const silence of this.silencers) silence();
+    this.silencers.clear();
+  }
+
   async stop(): Promise<void> {
     for (const socket of this.sockets) socket.destroy();
     await new Promise((closed) => this.server.close(closed));
@@ -67,7 +81,11 @@ export class DatabaseProxy {
 
   private serve(client: Socket): void {
     const server = connect(Number(this.target.port), this.target.hostname);
+    let { isSilent } = this;
+    const silence = (): void => void (isSilent = true);
+    this.silencers.add(silence);
     const end = (): void => {
+      if (isSilent) return;
       client.destroy();
       server.destroy();
     };
@@ -77,12 +95,15 @@ export class DatabaseProxy {
     for (const socket of [client, server]) {
       this.sockets.add(socket);
       socket.on('error', end);
+      socket.on('end', end);
       socket.on('close', () => {
         this.sockets.delete(socket);
+        this.silencers.delete(silence);
         end();
       });
     }
     client.on('data', (chunk) => {
+      if (isSilent) return;
       for (const request of requests.read(chunk)) {
         if (losing) return;
         const text = prepared.textOf(request) + request.toString('latin1');
@@ -98,6 +119,7 @@ export class DatabaseProxy {
       }
     });
     server.on('data', (chunk) => {
+      if (isSilent) return;
       if (!losing) client.write(chunk);
       // The last bytes of an answer: ReadyForQuery, outside a transaction, so what was asked for is committed.
       else if (chunk.subarray(-6).equals(Buffer.from('Z\0\0\0\x05I', 'latin1'))) {

@@ -1,6 +1,6 @@
 import { runInNewContext } from 'node:vm';
 import { QueryFailedError, QueryRunnerAlreadyReleasedError } from 'typeorm';
-import { DatabaseUnavailableError, StateConflictError } from '../../src/alikassa.errors.js';
+import { DatabaseRefusedError, DatabaseUnavailableError, StateConflictError } from '../../src/alikassa.errors.js';
 import {
   isDatabaseError,
   isRefusedStatement,
@@ -58,11 +58,33 @@ describe('a fault of the database', () => {
     ]);
   });
 
+  it.each(['42P10', '42703', '42P01', '42501', '22P05', '23514', '23505', '3D000', '28P01', '0A000', 'P0001', 'XX000'])(
+    '%s is never to be repeated',
+    (code) => {
+      const mapped = [withCode(code), failed(code)].map(mappedDatabaseError);
+      for (const error of mapped) {
+        expect(error).toBeInstanceOf(DatabaseRefusedError);
+        expect(error).toMatchObject({ code: 'database_refused', httpStatus: 500 });
+        expect(error.message).toContain(`(${code})`);
+        expect(error.message).not.toMatch(/repeat the call/);
+      }
+    },
+  );
+
+  it.each(['40001', '25006', '25P02', '53100', '57014', 'ECONNRESET', 'EPIPE', ''])(
+    '"%s" is to be repeated',
+    (code) => {
+      const mapped = mappedDatabaseError(withCode(code));
+      expect(mapped).toBeInstanceOf(DatabaseUnavailableError);
+      expect(mapped).toMatchObject({ code: 'database_unavailable', httpStatus: 503 });
+    },
+  );
+
   it('leaves as its state and what to do, without statement and parameters', () => {
     const mapped = mappedDatabaseError(failed('23505'));
-    expect(mapped).toBeInstanceOf(DatabaseUnavailableError);
-    expect(mapped.message).toBe(
-      'The database did not complete the statement (23505); repeat the call, it is idempotent.',
+    expect(mapped).toBeInstanceOf(DatabaseRefusedError);
+    expect(mapped.message).toMatch(
+      /^The database refused the statement \(23505\), and nothing was written: a rule of the table .*Repeating the call does not help/,
     );
     // Without the folder's name, which may hold any digits.
     const stack = mapped.stack?.replaceAll(process.cwd(), '');

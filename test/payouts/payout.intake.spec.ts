@@ -1,6 +1,6 @@
 import { trace } from '@opentelemetry/api';
 import type { EntityManager } from 'typeorm';
-import { DatabaseUnavailableError } from '../../src/alikassa.errors.js';
+import { DatabaseRefusedError } from '../../src/alikassa.errors.js';
 import { RUB } from '../helpers/application.js';
 import { blocked, type Blocked } from '../helpers/database.locks.js';
 import { newPayout, startStore, type TestStore } from '../helpers/store.js';
@@ -93,7 +93,7 @@ describe('PayoutIntake', () => {
   it('gives an error without the values of the statement', async () => {
     const row = newPayout({ amount: 'not-a-number' });
     const error: unknown = await test.intake.insert(row, undefined, manager).catch((fault) => fault);
-    expect(error).toBeInstanceOf(DatabaseUnavailableError);
+    expect(error).toBeInstanceOf(DatabaseRefusedError);
     expect(JSON.stringify([String(error), error])).not.toContain('not-a-number');
   });
 
@@ -175,7 +175,7 @@ describe('PayoutIntake', () => {
           rows.map((row) => test.intake.insert(row, undefined, manager)),
         );
         expect([before, after]).toMatchObject([{ value: { id: rows[0]?.id } }, { value: { id: rows[2]?.id } }]);
-        expect(refused).toMatchObject({ status: 'rejected', reason: expect.any(DatabaseUnavailableError) as unknown });
+        expect(refused).toMatchObject({ status: 'rejected', reason: expect.any(DatabaseRefusedError) as unknown });
       });
 
       it('do not wait for an order that another transaction holds', async () => {

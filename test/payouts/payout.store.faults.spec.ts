@@ -1,4 +1,4 @@
-import { DatabaseUnavailableError } from '../../src/alikassa.errors.js';
+import { DatabaseRefusedError, DatabaseUnavailableError } from '../../src/alikassa.errors.js';
 import { NONE, startStore, TOKEN, type TestStore, withdrawal } from '../helpers/store.js';
 
 describe('PayoutStore on a database that fails', () => {
@@ -72,7 +72,7 @@ describe('PayoutStore on a database that fails', () => {
       const id = await test.add();
       const updates = await failing('23514', 1_000, async () => {
         const error: unknown = await test.store.settle(id, withdrawal).catch((fault: unknown) => fault);
-        expect(error).toBeInstanceOf(DatabaseUnavailableError);
+        expect(error).toBeInstanceOf(DatabaseRefusedError);
         expect(JSON.stringify([String(error), error])).not.toMatch(/UPDATE|staged/);
       });
       expect(updates).toBe(1);
@@ -89,7 +89,7 @@ describe('PayoutStore on a database that fails', () => {
           test.store.requeueOverdue({ overdueMs: 1, limit: 1, runMs: 1 }),
           test.store.settle(NONE, withdrawal),
         ];
-        for (const reading of readings) await expect(reading).rejects.toThrow(DatabaseUnavailableError);
+        for (const reading of readings) await expect(reading).rejects.toThrow(DatabaseRefusedError);
       } finally {
         await test.database.pool.query('ALTER TABLE away RENAME TO alikassa_payouts');
       }

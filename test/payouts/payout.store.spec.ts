@@ -264,10 +264,13 @@ describe('PayoutStore', () => {
   describe('two who settle at once', () => {
     it('decide one after the other: the second on what the first has written', async () => {
       const id = await test.add();
+      // Two processes: those of one would go in turn.
+      const { store } = test;
+      await test.clear();
       const holder = await test.database.pool.connect();
       await holder.query('BEGIN');
       await holder.query('SELECT 1 FROM alikassa_payouts WHERE id = $1 FOR UPDATE', [id]);
-      const first = test.store.settle(id, CLAIMED);
+      const first = store.settle(id, CLAIMED);
       const one = await blocked(test.database.pool, ', changed AS');
       const second = test.store.claim(id, NONE).catch((error: unknown) => error);
       await blocked(test.database.pool, ', changed AS', one);
