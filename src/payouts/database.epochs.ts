@@ -124,7 +124,8 @@ export class DatabaseEpochs {
        added AS (
          INSERT INTO ${this.table} (id, identity, reason, ask_until)
          SELECT coalesce(last.id, 0) + 1, here.identity,
-           CASE WHEN last.id IS NULL AND $2 = 'changed' THEN 'first' ELSE $2 END,
+           CASE WHEN last.id IS NULL AND $2 = 'changed' THEN 'first'
+             WHEN last.identity <> here.identity AND $2 = 'evidence' THEN 'changed' ELSE $2 END,
            CASE WHEN last.id IS NOT NULL OR $2 <> 'changed' THEN clock_timestamp() + $1 * interval '1 ms' END
          FROM here LEFT JOIN last ON true WHERE last.identity IS DISTINCT FROM here.identity OR ${isNew}
          ON CONFLICT (id) DO NOTHING

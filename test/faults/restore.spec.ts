@@ -32,7 +32,7 @@ const environment = (databaseUrl: string, changes: Record<string, string> = {}):
   DATABASE_URL: databaseUrl,
   ALIKASSA_TIMEOUT_MS: '2000',
   ALIKASSA_LEASE_MS: '4000',
-  ALIKASSA_CHECK_SCHEDULE: '200ms,400ms',
+  ALIKASSA_CHECK_SCHEDULE: '200ms,300ms,400ms,10s',
   ALIKASSA_REJECT_AFTER_MS: '500',
   ...changes,
 });
