@@ -1,9 +1,8 @@
 import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { ConfigurationError } from '../alikassa.errors.js';
+import { ConfigurationError, DatabaseRefusedError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import type { EpochReason } from './database.epoch.entity.js';
-import { mapped, mappedDatabaseError } from './database.errors.js';
 import { query } from './database.statements.js';
 import { functionPath, tablePath } from './database.tables.js';
 
@@ -11,8 +10,6 @@ import { functionPath, tablePath } from './database.tables.js';
 const ASK_EVERY_MS = 50;
 /** Somebody else may begin the epoch at the same moment. */
 const RECOGNITIONS = 5;
-/** SQLSTATEs of a table or function that is not there, or that the role may not use. */
-const MISSING = /^42(?:501|P01|883)$/;
 const NEEDS_OWNER =
   "holds no alikassa_database_epochs that the database's role may use; migrate as the owner and grant it (docs/DATABASE.md)";
 
@@ -48,19 +45,18 @@ export class DatabaseEpochs {
    */
   async open(): Promise<StandingEpoch> {
     return this.standing('false', []).catch((error: unknown) => {
-      const isMissing = MISSING.test(String((error as { code?: unknown }).code));
-      throw isMissing ? new ConfigurationError('DataSource', NEEDS_OWNER) : mappedDatabaseError(error);
+      throw error instanceof DatabaseRefusedError ? new ConfigurationError('DataSource', NEEDS_OWNER) : error;
     });
   }
 
   /** The epoch that holds; a new one where the database has changed. @throws DatabaseUnavailableError */
   async recognise(): Promise<StandingEpoch> {
-    return mapped(this.standing('false', []));
+    return this.standing('false', []);
   }
 
   /** Begins an epoch because a person says that the database went back. @throws DatabaseUnavailableError */
   async begin(): Promise<StandingEpoch> {
-    return mapped(this.standing('true', ['person']));
+    return this.standing('true', ['person']);
   }
 
   /**
@@ -72,7 +68,7 @@ export class DatabaseEpochs {
   async noteLostAttempt(claimedAt: Date | null): Promise<StandingEpoch> {
     const lease = `$4 * interval '1 ms'`;
     const isNew = `last.id IS NULL OR last.began_at + ${lease} < coalesce($3::timestamptz, clock_timestamp())`;
-    return mapped(this.standing(isNew, ['evidence', claimedAt, this.options.leaseMs]));
+    return this.standing(isNew, ['evidence', claimedAt, this.options.leaseMs]);
   }
 
   /** Whether the provider must be asked about a payout before it is sent or taken back. @throws DatabaseUnavailableError */
@@ -125,7 +121,8 @@ export class DatabaseEpochs {
        added AS (
          INSERT INTO ${this.table} (id, identity, reason, ask_until)
          SELECT coalesce(last.id, 0) + 1, here.identity,
-           CASE WHEN last.id IS NULL AND $2 = 'changed' THEN 'first' ELSE $2 END,
+           CASE WHEN last.id IS NULL AND $2 = 'changed' THEN 'first'
+             WHEN last.identity <> here.identity AND $2 = 'evidence' THEN 'changed' ELSE $2 END,
            CASE WHEN last.id IS NOT NULL OR $2 <> 'changed' THEN clock_timestamp() + $1 * interval '1 ms' END
          FROM here LEFT JOIN last ON true WHERE last.identity IS DISTINCT FROM here.identity OR ${isNew}
          ON CONFLICT (id) DO NOTHING
@@ -158,7 +155,7 @@ export class DatabaseEpochs {
   }
 
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
-    return mapped(query<T>(this.dataSource, sql, params));
+    return query<T>(this.dataSource, sql, params);
   }
 }
 

@@ -1,6 +1,5 @@
 import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from '../alikassa.options.js';
-import { mapped } from './database.errors.js';
 import { bindTo, lockBound, query } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import { EntityRows, type Row } from './entity.rows.js';

@@ -55,9 +55,9 @@ export class PayoutChanges {
       { name: 'id', type: 'uuid' },
       { name: 'revision', type: 'integer' },
       // A database that went back comes to the same revision again, by another way.
-      { name: 'attempt', type: 'integer' },
+      { name: 'attempt_token', type: 'uuid' },
     ];
-    const values: unknown[] = [payout.id, payout.revision, payout.attempt];
+    const values: unknown[] = [payout.id, payout.revision, payout.attemptToken];
     const bind: Bind = (value, type) => {
       const name = `value_${values.push(value)}`;
       columns.push({ name, type });
@@ -83,7 +83,7 @@ export class PayoutChanges {
          UPDATE ${tablePath(this.dataSource, 'alikassa_payouts')} AS payout
          SET ${assignments.join(', ')}
          FROM wanted WHERE payout.id = wanted.id AND payout.revision = wanted.revision
-           AND payout.attempt = wanted.attempt
+           AND payout.attempt_token IS NOT DISTINCT FROM wanted.attempt_token
            ${standing ? `AND ${standing.holds}` : ''}
          RETURNING payout.*
        )${history}${pauses}${other}${deliveries.table}

@@ -96,9 +96,10 @@ export function addJobsSql(dataSource: DataSource, { schema }: JobQueue, jobs: s
   return `${functionPath(dataSource, 'alikassa_add_jobs')}('${schema}', ${jobs})`;
 }
 
-/** SQL that asks for a sweep; one at a time, whoever asks. */
+/** SQL that asks for a sweep; one at a time, whoever asks. It keeps its place in a backlog that it is asked for in again. */
 export function addSweepJobSql({ schema, tasks }: JobQueue): string {
-  return `SELECT "${schema}".add_job('${tasks.sweep}', '{}'::json, max_attempts := 1, job_key := '${tasks.sweep}')`;
+  return `SELECT "${schema}".add_job('${tasks.sweep}', '{}'::json, max_attempts := 1, job_key := '${tasks.sweep}',
+    job_key_mode := 'preserve_run_at')`;
 }
 
 /** How long the sweep waits for a job that another transaction holds. */

@@ -24,7 +24,7 @@ const sent = ({ simulator }: Pick<TestSurroundings, 'simulator'>, orderIds: stri
 describe('a synchronous standby', () => {
   it('has every claim before its payout is sent, so that nothing is in doubt when it is promoted', async () => {
     const pair = await startFailoverPair({
-      options: { worker: { concurrency: 4, sweepIntervalMs: 500 } },
+      options: { worker: { concurrency: 4, sweepIntervalMs: 500 }, checkSchedule: [200, 300, 400, 10_000] },
       simulator: { latencyMs: 50 },
     });
     const { primary, copy, simulator } = pair;
@@ -55,7 +55,7 @@ describe('a synchronous standby', () => {
     expect(pair.submissions(old)).toEqual(old.map(() => 1));
     await host.stop();
     await pair.stop();
-  }, 90_000);
+  }, 120_000);
 });
 
 describe('a database that was restored, and that nobody has recovered', () => {
@@ -93,7 +93,7 @@ describe('a database that was restored, and that nobody has recovered', () => {
     await restored.remove();
     await server.remove();
     await around.stop();
-  }, 90_000);
+  }, 120_000);
 });
 
 /** Makes a copy of a server's files begin as one that is restored to a point in time. */

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { prepare, type TestSurroundings } from '../helpers/application.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { payload } from '../helpers/payload.js';
+import { unprotected } from '../helpers/unprotected.js';
 import { startPostgresServer, type PostgresServer } from '../helpers/postgres.server.js';
 import { referenceEnvironment, TOKENS } from '../helpers/reference.js';
 import { startService, type ServiceProcess } from '../helpers/service.js';
@@ -32,7 +33,7 @@ const environment = (databaseUrl: string, changes: Record<string, string> = {}):
   DATABASE_URL: databaseUrl,
   ALIKASSA_TIMEOUT_MS: '2000',
   ALIKASSA_LEASE_MS: '4000',
-  ALIKASSA_CHECK_SCHEDULE: '200ms,400ms',
+  ALIKASSA_CHECK_SCHEDULE: '200ms,300ms,400ms,10s',
   ALIKASSA_REJECT_AFTER_MS: '500',
   ...changes,
 });
@@ -131,7 +132,8 @@ it.each([
     const restore = await backup();
 
     // Life goes on after the backup: what was queued is sent, one is withdrawn, others are created.
-    await around.database.pool.query(
+    await unprotected(
+      around.database.pool,
       "UPDATE alikassa_payouts SET status = 'withdrawn', settled_at = now() WHERE order_id = $1",
       [withdrawn],
     );

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { prepare, type TestSetup, type TestSurroundings } from './application.js';
 import type { TestDatabase } from './database.js';
@@ -5,7 +6,9 @@ import { DatabaseProxy } from './database.proxy.js';
 import { startPostgresServer, type PostgresServer } from './postgres.server.js';
 import { startStandby, type Standby } from './standby.js';
 import { submissionsOf } from './submissions.js';
-import { eventually } from './until.js';
+
+/** Leases run out, and jobs that the old primary had locked are freed: on a busy machine that takes its time. */
+const REST_MS = 50_000;
 
 /** A database with a standby; applications reach the one that is primary. */
 export interface FailoverPair extends TestSurroundings {
@@ -64,11 +67,17 @@ export async function startFailoverPair(setup: TestSetup = {}): Promise<Failover
       proxy.switchTo(copyUrl);
     },
     submissions: (orderIds) => orderIds.map((orderId) => submissionsOf(around.simulator, orderId)),
-    untilAtRest: () =>
-      eventually('no payout is on its way', async () => {
-        const all = await rows();
-        return [...all.values()].every(({ status }) => !['queued', 'sending', 'unknown'].includes(status)) && all;
-      }),
+    untilAtRest: async () => {
+      const deadline = Date.now() + REST_MS;
+      for (;;) {
+        const all = await rows().catch(() => new Map<string, PayoutRow>());
+        const moving = [...all.values()].filter(({ status }) => ['queued', 'sending', 'unknown'].includes(status));
+        if (all.size > 0 && moving.length === 0) return all;
+        if (Date.now() > deadline)
+          throw new Error(`Still on their way: ${moving.map(({ status, attempt }) => `${status} ${attempt}`).join()}`);
+        await sleep(50);
+      }
+    },
     stop: async () => {
       try {
         await around.stop();
