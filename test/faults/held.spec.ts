@@ -1,4 +1,5 @@
 import { DataSource } from 'typeorm';
+import type { AliKassaError } from '../../src/alikassa.errors.js';
 import {
   prepare,
   startApplication,
