@@ -38,6 +38,11 @@ const ERRORS = {
     'The payout of the order_id exists, and its encryption key is not in the ring: put the key back, then repeat.',
     'order_id "A-1" belongs to a payout',
   ],
+  database_refused: [
+    500,
+    'The database refuses it for as long as nobody mends what the message names. Nothing was written.',
+    'The database refused the statement (42501)',
+  ],
   provider_unavailable: [502, 'The provider gave no usable answer: ask again later.', 'The provider did not tell'],
   database_unavailable: [503, 'The database gave no usable answer: repeat the same call; it is idempotent.', 'Repeat.'],
   overloaded: [503, 'Too many notifications at once: repeat later.', 'Too many notifications at once.'],
@@ -46,7 +51,13 @@ const ERRORS = {
 export type ErrorCode = keyof typeof ERRORS;
 
 /** What every guarded endpoint may answer. */
-export const GUARDED: readonly ErrorCode[] = ['unauthenticated', 'forbidden', 'internal_error', 'database_unavailable'];
+export const GUARDED: readonly ErrorCode[] = [
+  'unauthenticated',
+  'forbidden',
+  'internal_error',
+  'database_refused',
+  'database_unavailable',
+];
 
 /** What an endpoint that reads a body may answer. */
 export const WITH_BODY: readonly ErrorCode[] = ['invalid_input', 'body_too_large', 'unsupported_media_type'];

@@ -38,6 +38,7 @@ const COMMON = [
     'notification_malformed',
     'signature_invalid',
     'internal_error',
+    'database_refused',
     'database_unavailable',
     'overloaded',
   ),

@@ -6,8 +6,8 @@ import { AliKassaError, DatabaseRefusedError, DatabaseUnavailableError } from '.
  * timeout), 25006 (a standby: the primary is another server now), 55P03 (lock timeout), 57014 (statement timeout).
  */
 const TRANSIENT_STATE = /^(?:08|40|53|57P0|25P03|25P04|25006|55P03|57014)/;
-/** And those in which the whole transaction may be: the other states of class 25, in use. */
-const REPEATABLE_STATE = /^(?:25|55006)/;
+/** And those in which the whole transaction or a later connection may do: the other states of the classes 25 and 55. */
+const REPEATABLE_STATE = /^(?:25|55)/;
 /** Classes of what ends or refuses the session itself. */
 const LOST_SESSION = /^(?:08|25|28|3D|53|57P)/;
 /** A state of Postgres, or of its procedural languages. */

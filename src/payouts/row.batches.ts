@@ -33,7 +33,7 @@ const LIMITS = { size: 100, atOnce: 2, patienceMs: 250, stuck: 3 };
  * How long a write waits for what other transactions hold, in milliseconds: together with others, which it holds up, for
  * less than alone.
  */
-const LOCK_MS = { together: 1_000, alone: 5_000 };
+const LOCK_MS = { together: 1_000, alone: 7_000 };
 
 /**
  * Runs what comes at the same time with the same statement in one: to write ten rows in one transaction costs the
