@@ -18,7 +18,9 @@ if (!$isValid) {
     http_response_code(403);
     echo json_encode(['message' => 'Sign is not valid.']);
 } elseif ($_SERVER['REQUEST_URI'] === '/v1/payout') {
-    echo json_encode(['payment_status' => 'wait', 'id' => 9007199254740993]);
+    // No id twice, and none that a double could hold.
+    $id = 9007199254740992 + count(file(getenv('JOURNAL')));
+    echo json_encode(['payment_status' => 'wait', 'id' => $id]);
 } elseif ($_SERVER['REQUEST_URI'] === '/v1/payout/status') {
     echo json_encode(['payment_status' => 'wait', 'id' => 9007199254740993, 'order_id' => 'x', 'amount' => '1.00']);
 } else {

@@ -163,12 +163,12 @@ describe('what was told in confidence', () => {
 
   it('is there when the database fails', async () => {
     await parts.database.pool.query('ALTER TABLE alikassa_payouts RENAME TO away');
-    expect((await ask('/alikassa/payouts', order())).status).toBe(503);
+    expect((await ask('/alikassa/payouts', order())).status).toBe(500);
     await parts.database.pool.query('ALTER TABLE away RENAME TO alikassa_payouts');
     await parts.database.pool.query(
       "ALTER TABLE alikassa_payouts ADD CONSTRAINT nothing CHECK (service <> 'qiwi_rub')",
     );
-    expect((await ask('/alikassa/payouts', order({ service: 'qiwi_rub' }))).status).toBe(503);
+    expect((await ask('/alikassa/payouts', order({ service: 'qiwi_rub' }))).status).toBe(500);
     await parts.database.pool.query('ALTER TABLE alikassa_payouts DROP CONSTRAINT nothing');
   });
 
