@@ -4,7 +4,6 @@ import type { DataSource } from 'typeorm';
 import { ProviderUnavailableError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import type { DatabaseEpochs } from '../payouts/database.epochs.js';
-import { mapped } from '../payouts/database.errors.js';
 import { query } from '../payouts/database.statements.js';
 import { tablePath } from '../payouts/database.tables.js';
 import type { Payout } from '../payouts/payout.entity.js';
@@ -43,7 +42,8 @@ export interface RecoveryOptions {
 
 type Fate = Exclude<keyof RecoveryReport, 'total' | 'open'>;
 
-interface OpenRow extends Pick<Payout, 'id' | 'epoch' | 'doubtedAt'> {
+interface OpenRow extends Pick<Payout, 'id' | 'epoch'> {
+  isDoubted: boolean;
   /** Names, separated by spaces. */
   attention: string | null;
   status: PayoutStatus;
@@ -101,7 +101,7 @@ export class PayoutRecovery {
     if ((row.epoch ?? 0) < epoch) return null;
     if (row.status === 'queued' || row.status === 'sending') return 'queuedAgain';
     if (row.attention?.includes('conflict_')) return 'held';
-    if (row.doubtedAt) return null;
+    if (row.isDoubted) return null;
     if (row.isNotFound) return 'held';
     return row.status === 'wait' && told.has(row.id) ? 'found' : null;
   }
@@ -134,7 +134,7 @@ export class PayoutRecovery {
     const rows: OpenRow[] = [];
     for (let at = 0; at < ids.length; at += PAGE) {
       const page = await this.query<OpenRow>(
-        `SELECT id, status, attention, epoch, doubted_at AS "doubtedAt",
+        `SELECT id, status, attention, epoch, doubted_at IS NOT NULL AS "isDoubted",
            (extract(epoch FROM due_at - clock_timestamp()) * 1000)::float8 AS "dueInMs",
            not_found_count >= $2 AND not_found_since <= clock_timestamp() - $3 * interval '1 ms' AS "isNotFound"
          FROM ${this.table} WHERE id = ANY ($1::uuid[]) ORDER BY due_at`,
@@ -150,7 +150,7 @@ export class PayoutRecovery {
   }
 
   private async query<T>(sql: string, params: unknown[]): Promise<T[]> {
-    return mapped(query<T>(this.dataSource, sql, params));
+    return query<T>(this.dataSource, sql, params);
   }
 }
 

@@ -134,14 +134,18 @@ describe('alikassa doctor', () => {
     expect(lines).toEqual(fails(/of an older version .*run "alikassa migrate"/));
   });
 
-  it('says which rights the role lacks', async () => {
+  it.each([
+    ['INSERT', 'alikassa_keys', /INSERT on alikassa_keys/],
+    ['UPDATE (heard, attention)', 'alikassa_payouts', /UPDATE \(attention, heard\) on alikassa_payouts/],
+    ['INSERT (id, identity, reason, ask_until)', 'alikassa_database_epochs', /INSERT on alikassa_database_epochs/],
+  ])('says that the role lacks %s on %s', async (right, table, said) => {
     const lines = await meanwhile(
       restricted,
-      'REVOKE INSERT ON alikassa_payout_events FROM alikassa_app',
-      'GRANT INSERT ON alikassa_payout_events TO alikassa_app',
+      `REVOKE ${right} ON ${table} FROM alikassa_app`,
+      `GRANT ${right} ON ${table} TO alikassa_app`,
       () => examined('rights', { DATABASE_URL: restricted.url }),
     );
-    expect(lines).toEqual(fails(/lacks INSERT on alikassa_payout_events; run the grants of docs\/DATABASE.md/));
+    expect(lines).toEqual(fails(new RegExp(`lacks ${said.source}; run the grants of docs/DATABASE.md`)));
   });
 
   it("says that row-level security hides the engine's jobs from the role", async () => {

@@ -21,7 +21,7 @@ export default async function globalSetup(): Promise<void> {
   const { startEmbeddedPostgres } = (await import(resolve('dist/src/app/embedded-postgres.js'))) as Module;
   const start = () => startEmbeddedPostgres({ folder, database: 'test', durable: false });
   const fresh = await start();
-  await allowConnections(fresh.url);
+  await prepareForTests(fresh.url);
   await fresh.stop();
   const server = await start();
   process.env.ALIKASSA_TEST_SERVER_URL = server.url;
@@ -33,10 +33,14 @@ export default async function globalSetup(): Promise<void> {
   };
 }
 
-/** For all test files that run at once; their applications have pools of their own. Holds from the next start on. */
-async function allowConnections(connectionString: string): Promise<void> {
+/**
+ * Allows as many connections as all test files that run at once need, whose applications have pools of their own, and shows
+ * whole statements in pg_stat_activity. Holds from the next start on.
+ */
+async function prepareForTests(connectionString: string): Promise<void> {
   const client = new pg.Client({ connectionString });
   await client.connect();
   await client.query('ALTER SYSTEM SET max_connections = 400');
+  await client.query("ALTER SYSTEM SET track_activity_query_size = '16kB'");
   await client.end();
 }

@@ -12,25 +12,45 @@ const MAX_CLOCK_DIFFERENCE_MS = 30_000;
 const REQUEST_POOL = 10;
 const ENGINE_EXTRA = 2;
 
-const READ = ['SELECT'];
-const APPEND = ['SELECT', 'INSERT'];
-const WRITE = ['SELECT', 'INSERT', 'UPDATE'];
-const ALL = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
+/** By name; those of columns where a list follows. */
+type Rights = Readonly<Partial<Record<'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE', true | string>>>;
+
+const SEALED = 'key_id recipient_ciphertext number_fingerprint content_fingerprint';
 /** As docs/DATABASE.md grants them. */
-const RIGHTS: Readonly<Record<string, string[]>> = {
-  alikassa_payouts: WRITE,
-  alikassa_notifications: WRITE,
-  alikassa_payout_events: APPEND,
-  alikassa_keys: APPEND,
-  alikassa_account_pauses: ALL,
-  alikassa_deliveries: ALL,
+const RIGHTS: Readonly<Record<string, Rights>> = {
+  alikassa_payouts: {
+    SELECT: true,
+    INSERT: `id instance order_id account currency amount service number_masked status due_at ${SEALED}`,
+    UPDATE:
+      'status attempt attempt_token revision lease_until possibly_sent provider_id payment_amount commission_amount ' +
+      'is_partial_payment attention heard ended_by refused_at unsent_count unsent_total not_found_count not_found_since ' +
+      `check_count epoch doubted_at due_at updated_at settled_at ${SEALED}`,
+  },
+  alikassa_payout_events: {
+    SELECT: true,
+    INSERT: 'payout_id type from_status to_status attempt revision decision actor detail',
+  },
+  alikassa_notifications: {
+    SELECT: true,
+    INSERT: 'instance digest type order_id provider_id payment_status account result',
+    UPDATE: 'result received_count last_received_at',
+  },
+  alikassa_account_pauses: {
+    SELECT: true,
+    INSERT: 'account reason since paused_until',
+    UPDATE: 'reason failures since is_probing paused_until',
+    DELETE: true,
+  },
+  alikassa_deliveries: { SELECT: true, INSERT: 'event_id handler instance', UPDATE: 'attempt due_at', DELETE: true },
+  alikassa_database_epochs: { SELECT: true, INSERT: 'id identity reason ask_until', UPDATE: 'next_ask_at' },
+  alikassa_keys: { SELECT: true, INSERT: true },
 };
-const ENGINE_RIGHTS: Readonly<Record<string, string[]>> = {
-  jobs: READ,
-  _private_known_crontabs: READ,
-  _private_tasks: APPEND,
-  _private_job_queues: WRITE,
-  _private_jobs: ALL,
+const ENGINE_RIGHTS: Readonly<Record<string, Rights>> = {
+  jobs: { SELECT: true },
+  _private_known_crontabs: { SELECT: true },
+  _private_tasks: { SELECT: true, INSERT: true },
+  _private_job_queues: { SELECT: true, INSERT: true, UPDATE: true },
+  _private_jobs: { SELECT: true, INSERT: true, UPDATE: true, DELETE: true },
 };
 
 /** The database and what of it a payout needs, one line each. */
@@ -99,19 +119,27 @@ async function checkRights(url: string, schema: string): Promise<string> {
   const wanted = [
     ...Object.entries(RIGHTS),
     ...Object.entries(ENGINE_RIGHTS).map(([table, rights]) => [`"${schema}".${table}`, rights] as const),
-  ].flatMap(([table, rights]) => rights.map((right) => ({ table, right })));
+  ].flatMap(([table, rights]) =>
+    Object.entries(rights).flatMap(([right, columns]) =>
+      columns === true ? [[table, right, null]] : columns.split(' ').map((column) => [table, right, column]),
+    ),
+  );
   const missing = await query<{ what: string }>(
     url,
-    `SELECT string_agg(right_name, ', ') || ' on ' || table_name AS what
-       FROM unnest($1::text[], $2::text[]) AS wanted (table_name, right_name)
-       WHERE to_regclass(table_name) IS NULL OR NOT has_table_privilege(table_name, right_name)
-       GROUP BY table_name
+    `SELECT right_name || CASE WHEN bool_or(granted)
+         THEN ' (' || string_agg(column_name, ', ' ORDER BY column_name) FILTER (WHERE NOT granted) || ')' ELSE ''
+       END || ' on ' || table_name AS what
+       FROM (SELECT *, CASE WHEN to_regclass(table_name) IS NULL THEN false
+           WHEN column_name IS NULL THEN has_table_privilege(table_name, right_name)
+           ELSE has_column_privilege(table_name, column_name, right_name) END AS granted
+         FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (table_name, right_name, column_name)) AS wanted
+       GROUP BY table_name, right_name HAVING NOT bool_and(granted)
      UNION ALL
      SELECT 'a policy on ' || oid::regclass FROM pg_class
-       WHERE relnamespace = $3::regnamespace AND relrowsecurity AND row_security_active(oid) AND NOT EXISTS (
+       WHERE relnamespace = $4::regnamespace AND relrowsecurity AND row_security_active(oid) AND NOT EXISTS (
          SELECT FROM pg_policy, unnest(polroles) AS role
          WHERE polrelid = pg_class.oid AND (role = 0 OR pg_has_role(role, 'USAGE')))`,
-    [wanted.map(({ table }) => table), wanted.map(({ right }) => right), `"${schema}"`],
+    [...[0, 1, 2].map((at) => wanted.map((parts) => parts[at])), `"${schema}"`],
   );
   if (missing.length === 0) return 'the role may do all that it must';
   const what = missing.map((row) => row.what).join('; ');
