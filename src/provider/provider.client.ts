@@ -42,6 +42,14 @@ export interface SignedRequest {
 }
 
 const NO_PARAMETERS = '[]';
+/** How a request is sent. */
+export interface Sending {
+  /** An open connection; by default one is opened. */
+  transport?: Transport;
+  /** Asked at the moment of the first byte: whether it must not leave any more. */
+  isLate?: () => boolean;
+}
+
 /** A connection that takes longer is given up: a job must not be taken for a dead worker's meanwhile. */
 const MAX_CONNECTING_MS = 10_000;
 
@@ -95,15 +103,13 @@ export class AliKassaClient implements OnModuleInit {
   /**
    * Sends a signed create request.
    * @param orderId what an echoed order_id is compared with.
-   * @param transport an open connection; by default one is opened.
-   * @param isLate asked at the moment of the first byte: whether it must not leave any more.
    */
   async submitPayout(
     request: SignedRequest,
     orderId: string,
-    { transport, isLate }: { transport?: Transport; isLate?: () => boolean } = {},
+    sending: Sending = {},
   ): Promise<ProviderOutcome<CreatePayoutAnswer>> {
-    return this.send(request, (answer) => classifyAnswer(answer, createAnswerReader(orderId)), transport, isLate);
+    return this.send(request, (answer) => classifyAnswer(answer, createAnswerReader(orderId)), sending);
   }
 
   /**
@@ -142,8 +148,7 @@ export class AliKassaClient implements OnModuleInit {
   private async send<T>(
     request: SignedRequest,
     classify: (answer: HttpAnswer) => AnswerVerdict<T>,
-    given?: Transport,
-    isLate?: () => boolean,
+    { transport: given, isLate }: Sending = {},
   ): Promise<ProviderOutcome<T>> {
     const attributes = {
       'http.request.method': 'POST',
