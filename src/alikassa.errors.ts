@@ -106,6 +106,14 @@ export class DatabaseUnavailableError extends AliKassaError {
 export class DatabaseRefusedError extends AliKassaError {
   readonly code = 'database_refused';
   readonly httpStatus = 500;
+
+  /** @param state the SQLSTATE. */
+  constructor(
+    message: string,
+    readonly state: string,
+  ) {
+    super(message);
+  }
 }
 
 /** More comes in than is looked at: repeat later. Nothing was changed. */

@@ -1,6 +1,6 @@
 import type { OnModuleInit } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import { ConfigurationError, RecipientUnreadableError } from '../alikassa.errors.js';
+import { ConfigurationError, DatabaseRefusedError, RecipientUnreadableError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { mappedDatabaseError } from './database.errors.js';
 import { query } from './database.statements.js';
@@ -21,7 +21,7 @@ export class DatabaseCheck implements OnModuleInit {
     private readonly cipher: RecipientCipher,
   ) {}
 
-  /** @throws ConfigurationError, DatabaseUnavailableError */
+  /** @throws ConfigurationError, DatabaseUnavailableError, DatabaseRefusedError */
   async onModuleInit(): Promise<void> {
     const { dropSchema } = this.dataSource.options;
     // A simulator's payouts may go.
@@ -34,21 +34,21 @@ export class DatabaseCheck implements OnModuleInit {
     try {
       for (const keyId of this.cipher.keyIds) await this.checkKey(keyId);
     } catch (error) {
-      const code = codeOf(error);
-      if (code === NO_RIGHT) {
+      const state = error instanceof DatabaseRefusedError ? error.state : undefined;
+      if (state === NO_RIGHT) {
         throw new ConfigurationError(
           'dataSource',
           'its role lacks a right on alikassa_keys or alikassa_payouts; run the grants of docs/DATABASE.md as the owner',
         );
       }
-      if (code === NO_TABLE && this.dataSource.options.synchronize) {
+      if (state === NO_TABLE && this.dataSource.options.synchronize) {
         throw new ConfigurationError(
           'dataSource',
           'lacks tables of the module, and synchronize leaves those alone; add alikassaMigrations and migrationsRun to it',
         );
       }
       // The host may migrate after this.
-      if (code !== NO_TABLE) throw mappedDatabaseError(error);
+      if (state !== NO_TABLE) throw mappedDatabaseError(error);
     }
   }
 
@@ -114,8 +114,4 @@ export class DatabaseCheck implements OnModuleInit {
 interface SealedRow {
   id: string;
   ciphertext: Buffer;
-}
-
-function codeOf(error: unknown): unknown {
-  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
 }

@@ -101,6 +101,7 @@ export function mappedDatabaseError(error: unknown): Error {
     return new DatabaseRefusedError(
       `The database refused the statement (${code}), and nothing was written: ${mendOf(code)}. ` +
         'Repeating the call does not help before.',
+      code,
     );
   }
   return new DatabaseUnavailableError(

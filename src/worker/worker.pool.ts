@@ -51,6 +51,7 @@ export class WorkerPool extends pg.Pool {
 
   /** Ends it within bounds, whatever becomes of its connections. */
   async finish(): Promise<void> {
+    if (this.ending) return;
     const timer = setTimeout(() => this.open.forEach((client) => cut(client, 'the application ends')), END_MS);
     await this.end();
     clearTimeout(timer);

@@ -25,6 +25,7 @@ import {
   type PayoutJob,
 } from '../payouts/payout.queue.js';
 import type { DatabaseEpochs } from '../payouts/database.epochs.js';
+import { query } from '../payouts/database.statements.js';
 import type { CheckTask } from './check.task.js';
 import type { DeliverTask } from './deliver.task.js';
 import type { SubmitTask } from './submit.task.js';
@@ -122,7 +123,7 @@ export class WorkerService implements OnApplicationBootstrap, BeforeApplicationS
   /** With more than the server has, the engine would fail again and again, and take those of everybody else. */
   private async checkConnections(needed: number): Promise<void> {
     const setting = "SELECT current_setting('max_connections')::int AS most";
-    const [row] = await this.dataSource.query<{ most: number }[]>(setting);
+    const [row] = await query<{ most: number }>(this.dataSource, setting);
     if (!row || needed <= row.most) return;
     throw new ConfigurationError(
       'worker.concurrency',

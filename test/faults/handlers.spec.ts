@@ -118,7 +118,7 @@ describe('a handler that hangs', () => {
     const host = await start({ providers, options });
     const orders = await pay(host, 12);
     for (const order of orders) await called(`other paid ${order}`);
-    await eventually('all places of the handler hang', () => under === PLACES);
+    await eventually('all places of the handler hang', () => under >= PLACES);
     const health = host.app.get(PayoutHealthIndicator);
     await eventually('health names it', async () => {
       const { payouts } = await health.isHealthy('payouts');
