@@ -25,13 +25,18 @@ export function idHeard(id: string, status: ProviderStatus): string {
   return `${id}:${status}`;
 }
 
-/** Every id that the provider has named for the payout, with the last status that was heard of each, if any. */
+/**
+ * Every id that the provider has named for the payout, with what was heard of each, if anything. An end outlasts a `wait`
+ * that comes late, and `paid` any other word.
+ */
 export function idsOf({ heard, providerId }: Known): Map<string, string | undefined> {
   const ids = new Map<string, string | undefined>();
   if (providerId !== null) ids.set(providerId, undefined);
   for (const one of heard) {
     const [, id, status] = /^([0-9]+):([a-z]+)$/.exec(one) ?? [];
-    if (id !== undefined) ids.set(id, status);
+    if (id === undefined) continue;
+    const known = ids.get(id);
+    if (known === undefined || known === 'wait' || status === 'paid') ids.set(id, status);
   }
   return ids;
 }
@@ -60,7 +65,11 @@ export function questionsFor(payout: Payout): [Question, ...Question[]] {
   return [{ id: providerId }, ...(maybeSent(payout) > 1 ? [{ order_id: orderId }] : []), ...others];
 }
 
-/** Attempts that are known to have failed: each has an id of its own. */
-export function failedIds(payout: Known): number {
-  return [...idsOf(payout).values()].filter((status) => status === 'fail' || status === 'cancel').length;
+/**
+ * Whether so many attempts are known to have failed, each under an id of its own, and every further id too: the provider may
+ * know one attempt by two, and pay by either.
+ */
+export function allFailed(payout: Known, attempts: number): boolean {
+  const ends = [...idsOf(payout).values()];
+  return ends.length >= attempts && ends.every((status) => status === 'fail' || status === 'cancel');
 }
