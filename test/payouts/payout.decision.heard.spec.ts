@@ -133,12 +133,15 @@ describe('one attempt that the provider knows under two ids', () => {
     }
   });
 
-  it('is ended when both have failed, also where a late "wait" is heard after that', () => {
+  it('is ended when both have failed by the last word on each', () => {
     expect(notified(heard('cancel'), { status: 'fail' })?.to).toBe('fail');
-    const late = next(heard('fail'), notified(heard('fail'), { id: '8', status: 'wait' }));
-    expect(late.heard).toEqual(['8:fail', '8:wait']);
-    expect(questionsFor(late)).toEqual([{ id: '7' }]);
-    expect(notified(late, { status: 'fail' })?.to).toBe('fail');
+    const again = next(heard('fail'), notified(heard('fail'), { id: '8', status: 'wait' }));
+    expect(again.heard).toEqual(['8:fail', '8:wait']);
+    expect(questionsFor(again)).toEqual([{ id: '7' }, { id: '8' }]);
+    expect(notified(again, { status: 'fail' })?.to).toBe('wait');
+    const decision = checked(again, answered({ id: '8', payment_status: 'fail' }));
+    expect(decision).toMatchObject({ to: 'wait', set: { heard: ['8:wait', '8:fail'] }, event: null });
+    expect(notified(next(again, decision), { status: 'fail' })?.to).toBe('fail');
     expect(notified(waiting({ heard: ['8:paid', '8:fail'] }), { status: 'fail' })?.to).toBe('wait');
   });
 
@@ -301,7 +304,7 @@ describe('the set of alarms', () => {
 });
 
 describe('a payment that is short', () => {
-  it.each(['499.99', '0', '0.00', '5', '50.0', '00499.990', '99.999'])(
+  it.each(['499.99', '0', '0.00', '5', '50.0', '00499.990', '99.999', '-500.00', '-1000'])(
     'calls a person with or without the flag: %s',
     (paymentAmount) => {
       for (const isPartialPayment of [undefined, false, true]) {

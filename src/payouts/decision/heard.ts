@@ -11,9 +11,10 @@ const MOST_QUESTIONS = 5;
 
 type Known = Pick<Payout, 'heard' | 'providerId'>;
 
-/** What was heard, and one more. */
+/** What was heard, and one more; the last word stands last, also where it was heard before. */
 export function withHeard(heard: readonly string[], said: string): string[] {
-  return heard.includes(said) || heard.length >= MOST ? [...heard] : [...heard, said];
+  const others = heard.filter((one) => one !== said);
+  return others.length >= MOST ? [...heard] : [...others, said];
 }
 
 /** Whether it was not heard before. Beyond what is kept, it is news only where its alarm does not stand. */
@@ -25,18 +26,13 @@ export function idHeard(id: string, status: ProviderStatus): string {
   return `${id}:${status}`;
 }
 
-/**
- * Every id that the provider has named for the payout, with what was heard of each, if anything. An end outlasts a `wait`
- * that comes late, and `paid` any other word.
- */
+/** Every id that the provider has named for the payout, with the last status that was heard of each, if any; `paid` stays. */
 export function idsOf({ heard, providerId }: Known): Map<string, string | undefined> {
   const ids = new Map<string, string | undefined>();
   if (providerId !== null) ids.set(providerId, undefined);
   for (const one of heard) {
     const [, id, status] = /^([0-9]+):([a-z]+)$/.exec(one) ?? [];
-    if (id === undefined) continue;
-    const known = ids.get(id);
-    if (known === undefined || known === 'wait' || status === 'paid') ids.set(id, status);
+    if (id !== undefined && ids.get(id) !== 'paid') ids.set(id, status);
   }
   return ids;
 }
