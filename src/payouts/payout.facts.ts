@@ -44,8 +44,9 @@ function sameAmount(a: string, b: string): boolean {
   return canonical(a) === canonical(b);
 }
 
-/** Whether the first of two amounts, none of them negative, is the smaller one. */
+/** Whether the first of two amounts is the smaller one; the second is not negative. */
 export function isLess(a: string, b: string): boolean {
+  if (a.startsWith('-')) return true;
   const [ours, theirs] = [canonical(a), canonical(b)];
   const [ourWhole, theirWhole] = [ours.indexOf('.'), theirs.indexOf('.')];
   // Of one length before the point, digits are in the order of text.

@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
 import {
   BadRequestException,
   PayloadTooLargeException,
@@ -98,7 +99,8 @@ function keep(request: IncomingMessage): void {
  * @throws UnsupportedMediaTypeException where they cannot be had, PayloadTooLargeException, BadRequestException
  */
 export async function rawBodyOf(request: RequestWithBody): Promise<Buffer> {
-  const stream = (request.raw ?? request) as IncomingMessage;
+  // A host's own middleware may leave anything under this name.
+  const stream = (request.raw instanceof Readable ? request.raw : request) as IncomingMessage;
   // A parser that unpacks gives Nest what was packed.
   const isPacked = !/^(?:identity)?$/i.test(String(request.headers['content-encoding'] ?? '').trim());
   const kept = isPacked ? undefined : (bodies.get(stream) ?? (stream.readableDidRead ? undefined : collect(stream)));

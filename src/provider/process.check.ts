@@ -6,7 +6,8 @@ import { arrival } from './arrival.js';
 import { post } from './provider.http.js';
 import { Transport } from './transport.js';
 
-const LIMIT_MS = 5_000;
+/** How long it may take, counted in so many turns: a process that is stopped or busy at its start has none meanwhile. */
+const [TURNS, TURN_MS] = [50, 100];
 const ANSWERS = '/answers';
 const ENDS = '/ends';
 const FORCED =
@@ -26,9 +27,13 @@ export async function checkProcess(): Promise<void> {
     else response.end(url);
   });
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
+  const limit = new AbortController();
+  const { signal } = limit;
+  let turns = 0;
+  // An interval that could not be kept is called once, however long that was.
+  const timer = setInterval(() => (turns += 1) >= TURNS && limit.abort(), TURN_MS);
   try {
     const { port } = server.address() as AddressInfo;
-    const signal = AbortSignal.timeout(LIMIT_MS);
     const reached = await Promise.all([
       keepsAgent(http.request, http.Agent, port, signal),
       keepsAgent(http.get, http.Agent, port, signal),
@@ -40,6 +45,7 @@ export async function checkProcess(): Promise<void> {
     if (!isOnce || answers[0] !== ANSWERS || answers[1] !== null || reached.includes(false))
       throw new ConfigurationError('proxy', FORCED);
   } finally {
+    clearInterval(timer);
     server.closeAllConnections();
     server.close();
   }

@@ -115,6 +115,19 @@ describe('110: something makes every request use another agent -> refused at the
     await expect(checkProcess()).resolves.toBeUndefined();
   });
 
+  it('and a process that is stopped or busy meanwhile for longer than the look may take is accepted', async () => {
+    const checking = checkProcess();
+    // In the middle of it: its requests are under way.
+    await new Promise((turn) => setImmediate(turn));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5_500);
+    await expect(checking).resolves.toBeUndefined();
+  });
+
+  it('and a connection that leads nowhere is refused within seconds', async () => {
+    http.Agent.prototype.createConnection = () => new net.Socket();
+    await expect(checkProcess()).rejects.toThrow(SENTENCE);
+  });
+
   it.each([true, false])('of an application, and it does not start (its worker is on: %s)', async (enabled) => {
     const { database, options } = surroundings;
     const testing = await Test.createTestingModule({

@@ -115,6 +115,51 @@ describe('several attempts that may have been sent', () => {
   });
 });
 
+describe('one attempt that the provider knows under two ids', () => {
+  const known = waiting();
+  const heard = (status: 'wait' | 'paid' | 'fail' | 'cancel'): Payout =>
+    next(known, notified(known, { id: '8', status }));
+
+  it.each(['wait', 'paid'] as const)('is not ended by the failure of one while the other is %s', (other) => {
+    for (const status of ['fail', 'cancel'] as const) {
+      const decision = notified(heard(other), { status });
+      expect(decision).toMatchObject({
+        to: 'wait',
+        set: { attention: ['attempts_unaccounted', 'conflict_provider_id'], heard: [`8:${other}`, `7:${status}`] },
+        next: { task: 'check' },
+      });
+      const both = next(heard(other), decision);
+      expect(checked(both, answered({ payment_status: status }))).toMatchObject({ to: 'wait', event: null });
+    }
+  });
+
+  it('is ended when both have failed by the last word on each', () => {
+    expect(notified(heard('cancel'), { status: 'fail' })?.to).toBe('fail');
+    const again = next(heard('fail'), notified(heard('fail'), { id: '8', status: 'wait' }));
+    expect(again.heard).toEqual(['8:fail', '8:wait']);
+    expect(questionsFor(again)).toEqual([{ id: '7' }, { id: '8' }]);
+    expect(notified(again, { status: 'fail' })?.to).toBe('wait');
+    const decision = checked(again, answered({ id: '8', payment_status: 'fail' }));
+    expect(decision).toMatchObject({ to: 'wait', set: { heard: ['8:wait', '8:fail'] }, event: null });
+    expect(notified(next(again, decision), { status: 'fail' })?.to).toBe('fail');
+    expect(notified(waiting({ heard: ['8:paid', '8:fail'] }), { status: 'fail' })?.to).toBe('wait');
+  });
+
+  it('is asked about by the other id yet when it is paid, until the end of that was heard', () => {
+    const decision = notified(heard('wait'));
+    expect(decision).toMatchObject({ to: 'paid', next: { task: 'check' } });
+    const paid = changed(next(heard('wait'), decision), { dueAt: NOW });
+    expect(questionsFor(paid)).toEqual([{ id: '7' }, { id: '8' }]);
+    expect(checked(paid, answered())).toMatchObject({ to: 'paid', event: null, next: { task: 'check' } });
+    const twice = checked(paid, answered({ id: '8' }));
+    expect(twice).toMatchObject({ to: 'paid', event: { detail: { conflict: 'provider_id' } } });
+    const over = changed(next(paid, twice), { dueAt: NOW });
+    expect(over.heard).toContain('8:paid');
+    expect(checked(over, answered())).toMatchObject({ to: 'paid', event: null });
+    expect(notified(heard('fail'))).toMatchObject({ to: 'paid', next: null });
+  });
+});
+
 describe('what the provider is asked by', () => {
   it.each([
     ['the order, while no id is known', unknown(), [{ order_id: 'A-1' }]],
@@ -259,7 +304,7 @@ describe('the set of alarms', () => {
 });
 
 describe('a payment that is short', () => {
-  it.each(['499.99', '0', '0.00', '5', '50.0', '00499.990', '99.999'])(
+  it.each(['499.99', '0', '0.00', '5', '50.0', '00499.990', '99.999', '-500.00', '-1000'])(
     'calls a person with or without the flag: %s',
     (paymentAmount) => {
       for (const isPartialPayment of [undefined, false, true]) {

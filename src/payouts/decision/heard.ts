@@ -11,9 +11,10 @@ const MOST_QUESTIONS = 5;
 
 type Known = Pick<Payout, 'heard' | 'providerId'>;
 
-/** What was heard, and one more. */
+/** What was heard, and one more; the last word stands last, also where it was heard before. */
 export function withHeard(heard: readonly string[], said: string): string[] {
-  return heard.includes(said) || heard.length >= MOST ? [...heard] : [...heard, said];
+  const others = heard.filter((one) => one !== said);
+  return others.length >= MOST ? [...heard] : [...others, said];
 }
 
 /** Whether it was not heard before. Beyond what is kept, it is news only where its alarm does not stand. */
@@ -25,13 +26,13 @@ export function idHeard(id: string, status: ProviderStatus): string {
   return `${id}:${status}`;
 }
 
-/** Every id that the provider has named for the payout, with the last status that was heard of each, if any. */
+/** Every id that the provider has named for the payout, with the last status that was heard of each, if any; `paid` stays. */
 export function idsOf({ heard, providerId }: Known): Map<string, string | undefined> {
   const ids = new Map<string, string | undefined>();
   if (providerId !== null) ids.set(providerId, undefined);
   for (const one of heard) {
     const [, id, status] = /^([0-9]+):([a-z]+)$/.exec(one) ?? [];
-    if (id !== undefined) ids.set(id, status);
+    if (id !== undefined && ids.get(id) !== 'paid') ids.set(id, status);
   }
   return ids;
 }
@@ -60,7 +61,11 @@ export function questionsFor(payout: Payout): [Question, ...Question[]] {
   return [{ id: providerId }, ...(maybeSent(payout) > 1 ? [{ order_id: orderId }] : []), ...others];
 }
 
-/** Attempts that are known to have failed: each has an id of its own. */
-export function failedIds(payout: Known): number {
-  return [...idsOf(payout).values()].filter((status) => status === 'fail' || status === 'cancel').length;
+/**
+ * Whether so many attempts are known to have failed, each under an id of its own, and every further id too: the provider may
+ * know one attempt by two, and pay by either.
+ */
+export function allFailed(payout: Known, attempts: number): boolean {
+  const ends = [...idsOf(payout).values()];
+  return ends.length >= attempts && ends.every((status) => status === 'fail' || status === 'cancel');
 }

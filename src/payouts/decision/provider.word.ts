@@ -3,10 +3,10 @@ import { unanswered, withAlarms } from '../attention.js';
 import type { Payout } from '../payout.entity.js';
 import type { ProviderFacts } from '../payout.evidence.js';
 import { contradictionIn, factsDetail, isLess, type Contradiction } from '../payout.facts.js';
-import { nextCheck } from '../payout.schedule.js';
+import { followUp, nextCheck } from '../payout.schedule.js';
 import { isFinal } from '../payout.status.js';
 import { FOUND, maybeSent, type Decision, type DecisionPolicy } from './decision.js';
-import { failedIds, idHeard, isNews, withHeard } from './heard.js';
+import { allFailed, idHeard, idsToFollow, isNews, withHeard } from './heard.js';
 import { askedAfterEnd, stillOpen } from './waiting.js';
 
 /** What the provider said of a payout, and by which way. */
@@ -47,7 +47,8 @@ function settled(payout: Payout, { facts, source }: Word, policy: DecisionPolicy
       attention: withAlarms(unanswered(payout.attention), ...alarms),
       ...(!isOpen && { endedBy: 'provider' }),
     },
-    next: isOpen ? nextCheck(0, policy) : null,
+    // Further ids of which no end was heard may be paid as well.
+    next: isOpen ? nextCheck(0, policy) : idsToFollow(payout).length > 0 ? followUp(0, policy) : null,
     event: { type: source, detail: factsDetail(facts) },
   };
 }
@@ -75,10 +76,11 @@ function isPaidByAnother({ heard }: Payout, said: string): boolean {
   return heard.some((one) => one.endsWith(':paid') && one !== said);
 }
 
-/** The provider says the same: it is asked no more, unless another attempt may have come to something else. */
+/** The provider says the same: it is asked no more, unless another attempt or id may have come to something else. */
 function confirmed(payout: Payout, { source }: Word, policy: DecisionPolicy): Decision | null {
   if (payout.dueAt === null) return null;
-  if (maybeSent(payout) <= 1) return { to: payout.status, set: {}, next: null, event: null };
+  if (maybeSent(payout) <= 1 && idsToFollow(payout).length === 0)
+    return { to: payout.status, set: {}, next: null, event: null };
   return source === 'check' ? askedAfterEnd(payout, policy) : null;
 }
 
@@ -116,13 +118,13 @@ function isFailure({ status }: ProviderFacts): boolean {
   return status === 'cancel' || status === 'fail';
 }
 
-/** Whether every attempt that may have been sent is known to have failed. */
+/** Whether every attempt that may have been sent is known to have failed, under every id. */
 function isLastFailure(payout: Payout, facts: ProviderFacts): boolean {
   const heard = withHeard(payout.heard, idHeard(facts.id, facts.status));
-  return failedIds({ heard, providerId: payout.providerId }) >= maybeSent(payout);
+  return allFailed({ heard, providerId: payout.providerId }, maybeSent(payout));
 }
 
-/** One attempt has failed; another one may still be paid, so that the failure ends nothing. */
+/** One attempt, or one of its ids, has failed; another may still be paid, so that the failure ends nothing. */
 function unaccounted(payout: Payout, { facts, source }: Word, policy: DecisionPolicy, now: Date): Decision | null {
   const said = idHeard(facts.id, facts.status);
   const isNew = isNews(payout, said, 'attempts_unaccounted');
