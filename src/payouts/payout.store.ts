@@ -129,7 +129,8 @@ export class PayoutStore {
       } catch (error) {
         const isRefused = error instanceof StateConflictError || error instanceof StaleRevisionError;
         if (given && isRefused) continue;
-        if (isRefused && (await this.isMade(id, evidence))) return this.unchanged(id);
+        if (isRefused && 'decision' in evidence && (await this.isMade(id, evidence.decision)))
+          return this.unchanged(id);
         if (isTaken(error, PROVIDER_ID_KEY) && isWord(taken)) {
           taken = { ...taken, isForeignId: true };
           continue;
@@ -146,11 +147,13 @@ export class PayoutStore {
     }
   }
 
-  /** Whether the decision was made before: by a call whose answer was lost, or by the same call. */
-  private async isMade(id: string, evidence: Evidence): Promise<boolean> {
-    if (!('decision' in evidence)) return false;
+  /**
+   * Whether the decision was made before: by a call whose answer was lost, or by the same call.
+   * @throws DatabaseUnavailableError
+   */
+  async isMade(id: string, decision: string): Promise<boolean> {
     const sql = `SELECT FROM ${tablePath(this.dataSource, 'alikassa_payout_events')} WHERE payout_id = $1 AND decision = $2`;
-    return (await this.query(sql, [id, evidence.decision])).length > 0;
+    return (await mapped(this.query(sql, [id, decision]))).length > 0;
   }
 
   private async unchanged(id: string): Promise<Settled> {
