@@ -43,7 +43,9 @@ export interface RecoveryOptions {
 
 type Fate = Exclude<keyof RecoveryReport, 'total' | 'open'>;
 
-interface OpenRow extends Pick<Payout, 'id' | 'epoch' | 'doubtedAt'> {
+interface OpenRow extends Pick<Payout, 'id' | 'epoch'> {
+  /** Queued when the database went back. */
+  isDoubted: boolean;
   /** Names, separated by spaces. */
   attention: string | null;
   status: PayoutStatus;
@@ -101,7 +103,7 @@ export class PayoutRecovery {
     if ((row.epoch ?? 0) < epoch) return null;
     if (row.status === 'queued' || row.status === 'sending') return 'queuedAgain';
     if (row.attention?.includes('conflict_')) return 'held';
-    if (row.doubtedAt) return null;
+    if (row.isDoubted) return null;
     if (row.isNotFound) return 'held';
     return row.status === 'wait' && told.has(row.id) ? 'found' : null;
   }
@@ -134,7 +136,7 @@ export class PayoutRecovery {
     const rows: OpenRow[] = [];
     for (let at = 0; at < ids.length; at += PAGE) {
       const page = await this.query<OpenRow>(
-        `SELECT id, status, attention, epoch, doubted_at AS "doubtedAt",
+        `SELECT id, status, attention, epoch, doubted_at IS NOT NULL AS "isDoubted",
            (extract(epoch FROM due_at - clock_timestamp()) * 1000)::float8 AS "dueInMs",
            not_found_count >= $2 AND not_found_since <= clock_timestamp() - $3 * interval '1 ms' AS "isNotFound"
          FROM ${this.table} WHERE id = ANY ($1::uuid[]) ORDER BY due_at`,
