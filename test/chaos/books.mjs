@@ -59,7 +59,7 @@ export async function readBooks({ orders, load, people, watch, losses, database,
   };
 }
 
-/** How far the payouts have come, and whether nothing is left that moves by itself. */
+/** How far the payouts have come, how many still move by themselves, and how many only a person can end. */
 export async function readProgress({ database, simulator }) {
   const { rows } = await database.pool.query(
     `SELECT status, attention, count(*)::int AS count, array_agg(order_id) FILTER (WHERE status = 'unknown') AS orders
@@ -67,14 +67,18 @@ export async function readProgress({ database, simulator }) {
   );
   const counts = {};
   let open = 0;
+  let forPeople = 0;
   for (const { status, attention, count, orders } of rows) {
     counts[status] = (counts[status] ?? 0) + count;
+    if ((status === 'wait' || status === 'unknown') && alarmsIn(attention).includes('attempts_unaccounted')) {
+      forPeople += count;
+    }
     const isHeld = alarmsIn(attention).some((alarm) => !alarm.startsWith('paused_'));
     if (status === 'sending' || status === 'wait' || (status === 'queued' && !isHeld)) open += count;
     if (status === 'unknown') open += isHeld ? orders.filter((order) => simulator.payouts.has(order)).length : count;
   }
   const [calls] = (await database.pool.query('SELECT count(*)::int AS count FROM alikassa_deliveries')).rows;
-  return { counts, open: open + calls.count };
+  return { counts, open: open + calls.count, forPeople };
 }
 
 async function readDatabase(pool) {

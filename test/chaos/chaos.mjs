@@ -26,6 +26,8 @@ const REJECT_AFTER_MS = LEASE_MS + LATE_MS;
 /** Whoever repeats a create does it by then: new payouts are asked about first for so long after a promotion. */
 const ASK_FIRST_MS = 20_000;
 const PROGRESS_MS = 2_000;
+/** So few open payouts are those that people have just set in motion again. */
+const NEARLY = 10;
 
 async function main() {
   const options = readOptions();
@@ -164,6 +166,7 @@ class Run {
     setMaxListeners(0, stop.signal);
     const work = this.people.work(stop.signal);
     this.endPeople = async () => {
+      this.endPeople = undefined;
       stop.abort();
       await work;
     };
@@ -176,27 +179,18 @@ class Run {
     const earliest = performance.now() + LATE_MS + 2_000;
     await this.creating;
     await Promise.all(this.repeats);
-    for (let shownAt = 0, isLast = false; ;) {
+    for (let shownAt = 0; ;) {
       for (const { order_id, payment_status } of this.simulator.payouts.values()) {
         // Payouts that the provider would keep waiting are paid now.
         if (payment_status === 'wait') await this.simulator.settle(order_id, 'paid');
       }
-      const { counts, open } = await readProgress(this);
+      const { counts, open, forPeople } = await readProgress(this);
       const isOver = performance.now() > deadline;
-      if ((open === 0 && performance.now() > earliest) || isOver) {
-        if (isLast || isOver) {
-          await this.endPeople();
-          return open === 0 && !isOver;
-        }
-        // Their last decisions may have set something moving again.
-        await this.endPeople();
-        isLast = true;
-        continue;
-      }
-      if (isLast) {
-        this.startPeople();
-        isLast = false;
-      }
+      // They would go on setting payouts in motion; what only they can end they end.
+      if (this.endPeople && (isOver || (open <= NEARLY && forPeople === 0))) await this.endPeople();
+      else if (isOver) return false;
+      else if (!this.endPeople && forPeople > 0) this.startPeople();
+      else if (!this.endPeople && open === 0 && performance.now() > earliest) return true;
       if (performance.now() > shownAt + PROGRESS_MS) {
         this.sayCounts(counts, `${open} still open`);
         shownAt = performance.now();

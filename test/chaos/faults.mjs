@@ -13,7 +13,9 @@ export async function disturbProcesses({ hosts, database, leaseMs, counts }, ran
     const frozenMs = Math.round(leaseMs * (random.chance(0.15) ? 0.4 : 1.1 + 1.2 * random.next()));
     const isAtClaim = random.chance(0.75);
     const isHastyKill = random.chance(0.2);
-    // One that is only just starting is spared most of the time, or nothing would ever be running.
+    const mayEndLast = random.chance(0.3);
+    // One that is only just starting, or the last one up, is spared most of the time, or nothing would ever be running.
+    if (hosts.filter(({ state }) => state === 'up').length < 2 && !mayEndLast) continue;
     const host = preferred.state === 'up' || isHastyKill ? preferred : hosts.find(({ state }) => state === 'up');
     if (!host) continue;
     if (host.state === 'up' && mayFreeze && hosts.every(({ state }) => state !== 'frozen')) {

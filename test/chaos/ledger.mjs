@@ -178,7 +178,8 @@ function checkHistory(row, events, { promotions }, found) {
     // One that a person sends again, and for which no connection could be opened, is asked about.
     if (isDoubted && type !== 'restored' && !(type === 'submission' && wasSent)) broken(`doubted by "${type}"`);
     if (type === 'restored' && promotions === 0) broken('asked about as after a restore, without one');
-    if (isResubmission(event)) mayBeSent = false;
+    // A person knows that it is not there; the attempt's own late answer proves that it never left.
+    if (isResubmission(event) || (type === 'submission' && outcome === 'never_sent')) mayBeSent = false;
     if (type === 'claimed' && mayBeSent) broken('claimed again after it may have been sent');
     if (type === 'lease_expired' || (type === 'submission' && outcome !== 'never_sent')) {
       mayBeSent = true;

@@ -172,6 +172,21 @@ describe('the ledger check of the chaos run', () => {
       },
     ],
     [
+      'a payout whose first attempt was proven never sent after its lease',
+      {
+        ...books({}, { attempt: 2 }),
+        events: [
+          created,
+          claimed,
+          event('lease_expired', 'sending', 'unknown'),
+          event('submission', 'unknown', 'unknown', 'never_sent'),
+          event('check', 'unknown', 'queued'),
+          claimed,
+          event('notification', 'sending', 'paid'),
+        ],
+      },
+    ],
+    [
       'a handler that was told of one event twice',
       books({ handled: [4, 4].map((id) => ({ payoutId: ROW.id, eventId: `${id}` })) }),
     ],
