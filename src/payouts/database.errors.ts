@@ -10,6 +10,8 @@ const TRANSIENT_STATE = /^(?:08|40|53|57P0|25P03|25P04|25006|55P03|57014)/;
 const REPEATABLE_STATE = /^(?:25|55)/;
 /** Classes of what ends or refuses the session itself. */
 const LOST_SESSION = /^(?:08|25|28|3D|53|57P)/;
+/** Ends the name of the unique key: a host may put a prefix before its tables. */
+const PROVIDER_ID_KEY = 'alikassa_payouts_provider_id_key';
 /** A state of Postgres, or of its procedural languages. */
 const STATE = /^[0-9A-Z]{5}$/;
 const TRANSIENT_NETWORK = /^(?:ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_AGAIN)/;
@@ -68,11 +70,11 @@ export function isHeldUp(error: unknown): boolean {
   return /^(?:55P03|57014)$/.test(describe(error).code);
 }
 
-/** Whether another row has the value already. @param key name of the unique constraint or index, without a prefix. */
-export function isTaken(error: unknown, key: string): boolean {
+/** Whether the provider's id belongs to another payout already: an answer to tell of, no fault of the database. */
+export function isProviderIdTaken(error: unknown): boolean {
   if (!isErrorLike(error)) return false;
-  const source = isErrorLike(error.driverError) ? error.driverError : error;
-  return source.code === '23505' && typeof source.constraint === 'string' && source.constraint.endsWith(key);
+  const { code, constraint } = isErrorLike(error.driverError) ? error.driverError : error;
+  return code === '23505' && typeof constraint === 'string' && constraint.endsWith(PROVIDER_ID_KEY);
 }
 
 /** Whether the error is the database's, the driver's or TypeORM's about a statement or a connection. */

@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { CalmLog } from '../instrumentation/calm.log.js';
 import { instruments } from '../instrumentation/instruments.js';
-import { isLastingFault, mendOf, stateOf } from './database.errors.js';
+import { isLastingFault, isProviderIdTaken, mendOf, stateOf } from './database.errors.js';
 import { remembered } from './remembered.js';
 
 /** A refusal is told of for so long after it was last seen: where nobody asks again, it may be gone. */
@@ -30,6 +30,7 @@ export class DatabaseFaults {
 
   /** @param statement its text, or another name of it. */
   failed(statement: string, error: unknown): void {
+    if (isProviderIdTaken(error)) return;
     const state = stateOf(error);
     instruments().databaseFaults.add(1, { 'alikassa.database.state': state });
     if (!isLastingFault(error)) return;

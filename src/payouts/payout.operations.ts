@@ -83,8 +83,15 @@ export class PayoutOperations {
     const mayBeKnown = payout.attempt > 0 || hasConflict(payout.attention);
     // A stale decision is refused or found done without a question to the provider.
     const isAsked = outcome !== 'paid' && payout.revision === seen && mayBeKnown;
-    const asked = isAsked ? await this.askedBefore(payout, outcome, unasked === true) : {};
-    return this.decide(id, { ...decided, outcome, ...asked });
+    try {
+      const asked = isAsked ? await this.askedBefore(payout, outcome, unasked === true) : {};
+      return await this.decide(id, { ...decided, outcome, ...asked });
+    } catch (error) {
+      // The same words may have been carried out while this call's question was on its way.
+      const isRefused = error instanceof StateConflictError || error instanceof ProviderUnavailableError;
+      if (!isRefused || !(await this.store.isMade(id, decision))) throw error;
+      return (await this.store.read(id)).payout;
+    }
   }
 
   /**

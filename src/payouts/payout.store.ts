@@ -8,7 +8,7 @@ import { DatabaseEpochs, type StandingEpoch } from './database.epochs.js';
 import {
   isDatabaseError,
   isHeldUp,
-  isTaken,
+  isProviderIdTaken,
   isTransientDatabaseError,
   mapped,
   mappedDatabaseError,
@@ -64,8 +64,6 @@ export interface PayoutFilter {
 }
 
 const DATABASE_RETRIES = 6;
-/** An id of the provider belongs to one payout. */
-const PROVIDER_ID_KEY = 'alikassa_payouts_provider_id_key';
 /** What a payout is found by, as the entity names it. */
 const KEYS = { id: { name: 'id', type: 'uuid' }, orderId: { name: 'order_id', type: 'text' } };
 const INSTANCE = { name: 'instance', type: 'text' };
@@ -129,8 +127,9 @@ export class PayoutStore {
       } catch (error) {
         const isRefused = error instanceof StateConflictError || error instanceof StaleRevisionError;
         if (given && isRefused) continue;
-        if (isRefused && (await this.isMade(id, evidence))) return this.unchanged(id);
-        if (isTaken(error, PROVIDER_ID_KEY) && isWord(taken)) {
+        if (isRefused && 'decision' in evidence && (await this.isMade(id, evidence.decision)))
+          return this.unchanged(id);
+        if (isProviderIdTaken(error) && isWord(taken)) {
           taken = { ...taken, isForeignId: true };
           continue;
         }
@@ -146,11 +145,13 @@ export class PayoutStore {
     }
   }
 
-  /** Whether the decision was made before: by a call whose answer was lost, or by the same call. */
-  private async isMade(id: string, evidence: Evidence): Promise<boolean> {
-    if (!('decision' in evidence)) return false;
+  /**
+   * Whether the decision was made before: by a call whose answer was lost, or by the same call.
+   * @throws DatabaseUnavailableError
+   */
+  async isMade(id: string, decision: string): Promise<boolean> {
     const sql = `SELECT FROM ${tablePath(this.dataSource, 'alikassa_payout_events')} WHERE payout_id = $1 AND decision = $2`;
-    return (await this.query(sql, [id, evidence.decision])).length > 0;
+    return (await mapped(this.query(sql, [id, decision]))).length > 0;
   }
 
   private async unchanged(id: string): Promise<Settled> {

@@ -43,6 +43,7 @@ export interface RecoveryOptions {
 type Fate = Exclude<keyof RecoveryReport, 'total' | 'open'>;
 
 interface OpenRow extends Pick<Payout, 'id' | 'epoch'> {
+  /** Queued when the database went back. */
   isDoubted: boolean;
   /** Names, separated by spaces. */
   attention: string | null;

@@ -1,27 +1,50 @@
 import { alarmsIn } from './ledger.mjs';
 
+/** How long an answer may be on its way that was true before the database went back, and the request of a claim that it has forgotten. */
+export const LINGER_MS = 4_500;
+
+/** @returns {(at: number) => boolean} whether what was done then may be forgotten. @param losses `{ from, to }` of each promotion. */
+export function forgetful(losses) {
+  return (at) => losses.some(({ from, to }) => at >= from && at <= to + LINGER_MS);
+}
+
 /**
  * Both sides of the ledger as plain data: what the clients were told, what the database holds, what the provider saw.
  * Reads the database in one snapshot.
  */
-export async function readBooks({ orders, load, database, simulator, hosts }) {
+export async function readBooks({ orders, load, people, watch, losses, database, simulator, hosts }) {
   const { payouts, events, jobs, handled } = await readDatabase(database.pool);
-  const seen = new Map(orders.map(({ orderId }) => [orderId, []]));
-  for (const { endpoint, orderId, httpStatus } of simulator.requests) {
-    if (endpoint !== 'payout' || orderId === undefined) continue;
-    seen.set(orderId, [...(seen.get(orderId) ?? []), httpStatus]);
-  }
+  const mayBeForgotten = forgetful(losses);
+  const byOrder = (list) => Object.fromEntries(orders.map(({ orderId }) => [orderId, list(orderId)]));
+  watch.note();
   const answering = await Promise.all(hosts.map((host) => host.answers()));
   return {
     orders: orders.map(({ orderId }) => orderId),
-    acknowledged: Object.fromEntries(load.acknowledged),
+    promotions: losses.length,
+    acknowledged: byOrder((orderId) =>
+      (load.acknowledged.get(orderId) ?? []).map(({ id, isNew, at }) => ({
+        id,
+        isNew,
+        mayBeForgotten: mayBeForgotten(at),
+      })),
+    ),
     refused: load.refused.map(({ orderId, status, body }) => ({ orderId, why: `${status} ${JSON.stringify(body)}` })),
+    decisions: people.decisions.map(({ seenAt, answers, ...decision }) => ({
+      ...decision,
+      isOfForgotten: mayBeForgotten(seenAt),
+      answers: answers.map(({ status, at }) => ({ status, mayBeForgotten: mayBeForgotten(at) })),
+    })),
     payouts,
     events,
     jobs,
     handled,
-    submissions: Object.fromEntries(seen),
-    accepted: Object.fromEntries([...seen.keys()].map((orderId) => [orderId, simulator.accepted(orderId)])),
+    submissions: byOrder((orderId) =>
+      (watch.submissions.get(orderId) ?? []).map(({ at, request }) => ({
+        status: request.httpStatus,
+        mayBeForgotten: mayBeForgotten(at),
+      })),
+    ),
+    accepted: byOrder((orderId) => simulator.accepted(orderId)),
     provider: [...simulator.payouts.values()].map(({ id, order_id, payment_status, payment_amount }) => ({
       id: String(id),
       orderId: order_id,
@@ -36,7 +59,7 @@ export async function readBooks({ orders, load, database, simulator, hosts }) {
   };
 }
 
-/** How far the payouts have come, and whether nothing is left that moves by itself. */
+/** How far the payouts have come, how many still move by themselves, and how many only a person can end. */
 export async function readProgress({ database, simulator }) {
   const { rows } = await database.pool.query(
     `SELECT status, attention, count(*)::int AS count, array_agg(order_id) FILTER (WHERE status = 'unknown') AS orders
@@ -44,14 +67,18 @@ export async function readProgress({ database, simulator }) {
   );
   const counts = {};
   let open = 0;
+  let forPeople = 0;
   for (const { status, attention, count, orders } of rows) {
     counts[status] = (counts[status] ?? 0) + count;
+    if ((status === 'wait' || status === 'unknown') && alarmsIn(attention).includes('attempts_unaccounted')) {
+      forPeople += count;
+    }
     const isHeld = alarmsIn(attention).some((alarm) => !alarm.startsWith('paused_'));
     if (status === 'sending' || status === 'wait' || (status === 'queued' && !isHeld)) open += count;
     if (status === 'unknown') open += isHeld ? orders.filter((order) => simulator.payouts.has(order)).length : count;
   }
   const [calls] = (await database.pool.query('SELECT count(*)::int AS count FROM alikassa_deliveries')).rows;
-  return { counts, open: open + calls.count };
+  return { counts, open: open + calls.count, forPeople };
 }
 
 async function readDatabase(pool) {
@@ -65,7 +92,7 @@ async function readDatabase(pool) {
     );
     const events = await client.query(
       `SELECT payout_id AS "payoutId", type, from_status AS "from", to_status AS "to",
-         coalesce(detail->>'outcome', '') AS outcome FROM alikassa_payout_events ORDER BY id`,
+         coalesce(detail->>'outcome', '') AS outcome, coalesce(detail->>'reason', '') AS reason, revision FROM alikassa_payout_events ORDER BY id`,
     );
     // A job without a key has been replaced: its dead worker's lock holds nothing up.
     const jobs = await client.query(

@@ -1,67 +1,33 @@
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { freePort } from '../../dist/src/app/free.port.js';
 import { migrateUp } from '../../dist/src/app/database.js';
 import { AliKassaSimulator, generateTestKeys } from '../../dist/src/testing/index.js';
-import { readBooks, readProgress } from './books.mjs';
-import { Database, Host } from './cluster.mjs';
-import { disturbPostgres, disturbProcesses } from './faults.mjs';
-import { checkLedger, countLedger } from './ledger.mjs';
+import { forgetful, LINGER_MS, readBooks, readProgress } from './books.mjs';
+import { Database } from './database.mjs';
+import { disturbPostgres, disturbProcesses, planPromotions } from './faults.mjs';
+import { Host } from './host.mjs';
+import { checkLedger } from './ledger.mjs';
 import { Load } from './load.mjs';
+import { HELP, readOptions } from './options.mjs';
 import { ACCOUNT, LATE_MS, planOrders } from './orders.mjs';
+import { People } from './people.mjs';
+import { ProviderWatch } from './provider.watch.mjs';
 import { Random } from './random.mjs';
-
-const HELP = `Usage: npm run chaos -- [options]
-
-Two application processes and one Postgres pay out against a simulated provider that misbehaves, while processes are
-killed and frozen and Postgres is stopped and killed; then the books of both sides are compared.
-
-  --seconds N   how long faults go on (default 60, at most 3600)
-  --payouts N   how many are created meanwhile (default 2000, at most 100000)
-  --settle N    seconds that everything may take to settle afterwards (default 120, at most 3600)
-  --seed N      repeats the orders, their faults and the times of the faults of another run (default: a new one)
-  --keep        leaves the processes' logs and the database's files behind, and says where
-  --help
-
-Exit code: 0 the books agree, 1 they do not, 2 wrong usage.`;
+import { countDecisions, showReport } from './report.mjs';
 
 const LEASE_MS = 3_000;
+/** A request leaves within its lease, and then may lie at the provider: "not found" says nothing before that is over. */
+const REJECT_AFTER_MS = LEASE_MS + LATE_MS;
+/** Whoever repeats a create does it by then: new payouts are asked about first for so long after a promotion. */
+const ASK_FIRST_MS = 20_000;
 const PROGRESS_MS = 2_000;
-const SHOWN = 40;
-
-/** @returns {{ seconds: number, payouts: number, settle: number, seed: string, keep: boolean } | string} or what is wrong */
-function readOptions() {
-  const number = { type: 'string' };
-  const flags = { keep: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } };
-  let values;
-  try {
-    values = parseArgs({
-      options: { seconds: number, payouts: number, settle: number, seed: number, ...flags },
-    }).values;
-  } catch (error) {
-    return error.message;
-  }
-  if (values.help) {
-    console.log(HELP);
-    process.exit(0);
-  }
-  const limits = { seconds: [60, 3_600], payouts: [2_000, 100_000], settle: [120, 3_600], seed: [0, 2 ** 32] };
-  const options = { keep: values.keep };
-  for (const [name, [usual, most]] of Object.entries(limits)) {
-    const text = values[name] ?? String(name === 'seed' ? randomInt(1, 1_000_000) : usual);
-    const least = name === 'seed' ? 0 : 1;
-    if (!/^\d{1,10}$/.test(text) || Number(text) < least || Number(text) > most) {
-      return `--${name} must be a whole number from ${least} to ${most}`;
-    }
-    options[name] = Number(text);
-  }
-  return { ...options, seed: String(options.seed) };
-}
+/** So few open payouts are those that people have just set in motion again. */
+const NEARLY = 10;
 
 async function main() {
   const options = readOptions();
@@ -69,8 +35,8 @@ async function main() {
     console.error(`${options}\n\n${HELP}`);
     return 2;
   }
-  const { seconds, payouts, seed } = options;
-  console.log(`chaos: ${payouts} payouts, ${seconds} s of faults, --seed ${seed}`);
+  const { seconds, payouts, promotions, seed } = options;
+  console.log(`chaos: ${payouts} payouts, ${seconds} s of faults, ${promotions} promotions, --seed ${seed}`);
   const folder = await mkdtemp(join(tmpdir(), 'alikassa-chaos-'));
   // As root the server runs as another user, which must be able to reach its folder.
   await chmod(folder, 0o711);
@@ -89,8 +55,12 @@ async function main() {
 
 /** One run: set-up, faults, settling, the check. */
 class Run {
-  counts = { killed: 0, frozen: 0, postgres: 0 };
+  counts = { killed: 0, frozen: 0, postgres: 0, promoted: 0 };
   hosts = [];
+  /** When what was acknowledged may have been lost: `{ from, to }` of each promotion. */
+  losses = [];
+  /** What clients do after the faults, and because of them. */
+  repeats = [];
   startedAt = performance.now();
 
   constructor(options, folder) {
@@ -108,7 +78,8 @@ class Run {
     for (const host of this.hosts) {
       if (!(await host.end())) violations.push({ rule: 'process', detail: `${host.name} does not end on SIGTERM` });
     }
-    this.show(books, violations, isSettled);
+    const heldUp = this.hosts.reduce((sum, host) => sum + host.heldUp, 0);
+    showReport({ run: this, books, violations, isSettled, heldUp });
     return violations.length > 0 || !isSettled ? 1 : 0;
   }
 
@@ -121,7 +92,8 @@ class Run {
       settleAfterMs: 400,
     }).start();
     for (const { faults } of this.orders) for (const fault of faults) this.simulator.script(fault);
-    this.database = new Database(this.folder, await freePort());
+    this.watch = new ProviderWatch(this.simulator);
+    this.database = new Database(this.folder, await freePort(), this.options.keep);
     await this.database.start();
     await migrateUp(this.database.url, 'alikassa_worker');
     await this.database.pool.query('CREATE TABLE handled (event_id text, payout_id uuid)');
@@ -139,7 +111,9 @@ class Run {
         timeoutMs: 1_500,
         leaseMs: LEASE_MS,
         checkSchedule: [200, 500, 1_000],
-        rejectAfterMs: 1_000,
+        rejectAfterMs: REJECT_AFTER_MS,
+        followUpSchedule: [2_000, 5_000, 10_000],
+        askFirstAfterRestoreMs: ASK_FIRST_MS,
         pauseMs: 1_000,
         worker: { sweepIntervalMs: 1_000 },
       };
@@ -151,25 +125,51 @@ class Run {
 
   /** The time of the faults; ends when Postgres and both processes run again. */
   async disturb() {
-    const { seconds, seed, settle } = this.options;
+    const { seconds, seed, settle, promotions } = this.options;
     const random = (stream) => new Random(`${seed} ${stream}`);
-    this.load = new Load(
-      this.hosts.map(({ url }) => url),
-      random('load'),
-    );
+    const urls = this.hosts.map(({ url }) => url);
+    this.load = new Load(urls, random('load'));
+    this.people = new People(urls, this.watch, seed);
     const stop = AbortSignal.timeout(seconds * 1_000);
     const giveUp = AbortSignal.timeout((seconds + settle) * 1_000);
     setMaxListeners(0, stop, giveUp);
     // Created to the end of the faults: what is created last meets them too.
     this.creating = this.load.run(this.orders, seconds * 950, giveUp);
+    this.startPeople();
     const progress = this.progressUntil(stop);
+    const { hosts, database, counts } = this;
+    const postgres = {
+      database,
+      counts,
+      report: (line) => this.say(line),
+      promotions: planPromotions(promotions, seconds, random('promotions')),
+      onLoss: (loss) => this.lose(loss, giveUp),
+    };
     await Promise.all([
-      disturbProcesses(this.hosts, LEASE_MS, random('processes'), this.counts, stop),
-      disturbPostgres(this.database, random('postgres'), this.counts, stop, (line) => this.say(line)),
+      disturbProcesses({ hosts, database, leaseMs: LEASE_MS, counts }, random('processes'), stop),
+      disturbPostgres(postgres, random('postgres'), stop),
     ]);
     await progress;
     this.say('no more faults');
     await this.allUp(60_000);
+  }
+
+  /** Takes note of a promotion; clients repeat what may be gone when the last answers from before it have come. */
+  lose(loss, giveUp) {
+    this.losses.push(loss);
+    const mayBeForgotten = forgetful([loss]);
+    this.repeats.push(sleep(LINGER_MS).then(() => this.load.repeatForgotten(this.orders, mayBeForgotten, giveUp)));
+  }
+
+  startPeople() {
+    const stop = new AbortController();
+    setMaxListeners(0, stop.signal);
+    const work = this.people.work(stop.signal);
+    this.endPeople = async () => {
+      this.endPeople = undefined;
+      stop.abort();
+      await work;
+    };
   }
 
   /** @returns whether nothing moved by itself any more before the time was over. */
@@ -178,14 +178,19 @@ class Run {
     // Requests that lie at the provider, and answers to them, are still to come.
     const earliest = performance.now() + LATE_MS + 2_000;
     await this.creating;
+    await Promise.all(this.repeats);
     for (let shownAt = 0; ;) {
       for (const { order_id, payment_status } of this.simulator.payouts.values()) {
         // Payouts that the provider would keep waiting are paid now.
         if (payment_status === 'wait') await this.simulator.settle(order_id, 'paid');
       }
-      const { counts, open } = await readProgress(this);
-      if (open === 0 && performance.now() > earliest) return true;
-      if (performance.now() > deadline) return false;
+      const { counts, open, forPeople } = await readProgress(this);
+      const isOver = performance.now() > deadline;
+      // They would go on setting payouts in motion; what only they can end they end.
+      if (this.endPeople && (isOver || (open <= NEARLY && forPeople === 0))) await this.endPeople();
+      else if (isOver) return false;
+      else if (!this.endPeople && forPeople > 0) this.startPeople();
+      else if (!this.endPeople && open === 0 && performance.now() > earliest) return true;
       if (performance.now() > shownAt + PROGRESS_MS) {
         this.sayCounts(counts, `${open} still open`);
         shownAt = performance.now();
@@ -210,12 +215,14 @@ class Run {
 
   sayCounts(counts, more) {
     const statuses = Object.entries(counts).map(([status, count]) => `${status} ${count}`);
-    const { killed, frozen, postgres } = this.counts;
+    const { killed, frozen, postgres, promoted } = this.counts;
+    const { made, refused } = countDecisions(this.people.decisions);
     this.say(
       [
         `created ${this.load.acknowledged.size}/${this.orders.length}`,
         statuses.toSorted().join(', '),
-        `killed ${killed}, frozen ${frozen}, Postgres ${postgres}`,
+        `killed ${killed}, frozen ${frozen}, Postgres ${postgres}, promoted ${promoted}`,
+        `decided ${made}, refused ${refused}`,
         more,
       ]
         .filter((part) => part)
@@ -227,35 +234,10 @@ class Run {
     console.log(`${((performance.now() - this.startedAt) / 1_000).toFixed(1).padStart(6)} s  ${line}`);
   }
 
-  show(books, violations, isSettled) {
-    const cell = (value) => String(value ?? '-').padStart(10);
-    console.log(`\n${''.padEnd(26)}${['clients', 'database', 'provider'].map(cell).join('')}`);
-    for (const { what, clients, database, provider } of countLedger(books)) {
-      console.log(`${what.padEnd(26)}${[clients, database, provider].map(cell).join('')}`);
-    }
-    const { killed, frozen, postgres } = this.counts;
-    const replaced = books.jobs.filter(({ isWanted }) => !isWanted).length;
-    console.log(
-      `\n${this.load.requests} creates sent, ${books.events.length} events, ${this.simulator.notificationsSent} ` +
-        `notifications; processes killed ${killed}, frozen ${frozen}; Postgres disturbed ${postgres}; ` +
-        `jobs that a dead worker's lock keeps ${replaced}`,
-    );
-    if (!isSettled) console.log(`not settled within ${this.options.settle} s`);
-    const statuses = new Map(books.payouts.map((row) => [row.orderId, row]));
-    for (const { rule, orderId, detail } of violations.slice(0, SHOWN)) {
-      const row = statuses.get(orderId);
-      console.log(`VIOLATION ${rule}${orderId ? ` ${orderId}${row ? ` (payout ${row.id})` : ''}` : ''}: ${detail}`);
-    }
-    if (violations.length > SHOWN) console.log(`... and ${violations.length - SHOWN} more`);
-    const isRight = violations.length === 0 && isSettled;
-    console.log(
-      isRight ? 'ok: the books agree' : `FAILED: ${violations.length} violations; --seed ${this.options.seed}`,
-    );
-  }
-
   /** Leaves no process behind, whatever has happened. */
   async end() {
     await Promise.all(this.hosts.map((host) => host.end()));
+    this.watch?.end();
     await this.simulator?.stop();
     await this.database?.stop();
   }

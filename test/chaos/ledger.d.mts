@@ -1,9 +1,33 @@
-/** What a client was told of one order. */
-export interface Acknowledged {
-  /** Every payout id that an answer named. */
-  ids: string[];
-  /** Answers 201. */
-  created: number;
+/** One answer to a client's create. */
+export interface Acknowledgement {
+  /** The payout that it named. */
+  id: string;
+  /** 201. */
+  isNew: boolean;
+  /** Given right before a promotion: the database may have gone back behind it. */
+  mayBeForgotten: boolean;
+}
+
+/** What the provider answered to one request that submitted an order; 0 where no answer was given. */
+export interface Submission {
+  status: number;
+  /** Its claim may be one that the database has forgotten. */
+  mayBeForgotten: boolean;
+}
+
+/** What a person decided on, and what was answered each time it was sent. */
+export interface BookedDecision {
+  payoutId: string;
+  orderId: string;
+  outcome: 'fail' | 'resubmit' | 'acknowledge' | 'withdraw';
+  /** The one that was seen. */
+  revision: number;
+  /** Its own, so that its event is known by it. */
+  reason: string;
+  /** Seen right before a promotion: the database may have forgotten the payout. */
+  isOfForgotten: boolean;
+  /** 0 where none came. */
+  answers: { status: number; mayBeForgotten: boolean }[];
 }
 
 /** A row of the database. */
@@ -29,6 +53,10 @@ export interface BookedEvent {
   to: string;
   /** Of a submission: what became of it; empty otherwise. */
   outcome: string;
+  /** Of a person's decision: why; empty for others. */
+  reason: string;
+  /** The payout's after it. */
+  revision: number;
 }
 
 export interface ProviderPayout {
@@ -42,8 +70,11 @@ export interface ProviderPayout {
 /** Both sides of the ledger at the end of a run; records are by order_id. */
 export interface Books {
   orders: string[];
-  acknowledged: Record<string, Acknowledged>;
+  /** How often an asynchronous standby was promoted. */
+  promotions: number;
+  acknowledged: Record<string, Acknowledgement[]>;
   refused: { orderId: string; why: string }[];
+  decisions: BookedDecision[];
   payouts: BookedPayout[];
   /** In the order of their ids. */
   events: BookedEvent[];
@@ -51,8 +82,7 @@ export interface Books {
   jobs: { name: string; isWanted: boolean; lockedSeconds: number }[];
   /** Calls of the host's handler for `paid`; one event may be told more than once. */
   handled: { payoutId: string; eventId: string }[];
-  /** Answers to every request that submitted the order; 0 where none was given. */
-  submissions: Record<string, number[]>;
+  submissions: Record<string, Submission[]>;
   /** How often the provider has accepted the order. */
   accepted: Record<string, number>;
   provider: ProviderPayout[];

@@ -8,8 +8,10 @@ const IN_FLIGHT = 48;
  * other process, until it is answered. What was answered is the truth that the database is held against.
  */
 export class Load {
-  /** What the clients were told, by order_id: `{ ids, created }`. */
+  /** What the clients were told, by order_id: `{ id, isNew, at }` each time. */
   acknowledged = new Map();
+  /** Orders whose create was repeated since the database may have forgotten it. */
+  repeated = new Set();
   /** Answers that a correct create never gets: `{ orderId, status, body }`. */
   refused = [];
   /** Requests, repeats included. */
@@ -40,6 +42,22 @@ export class Load {
       running.add(work);
     }
     await Promise.all(running);
+  }
+
+  /**
+   * A careful client's part after a failover: it repeats the creates that were answered shortly before. Some clients do not.
+   * @param {(at: number) => boolean} mayBeForgotten
+   */
+  async repeatForgotten(orders, mayBeForgotten, giveUp) {
+    const isDoubtful = ({ orderId }) => (this.acknowledged.get(orderId) ?? []).some(({ at }) => mayBeForgotten(at));
+    const repeated = orders.filter(isDoubtful).filter(() => this.random.chance(0.7));
+    await Promise.all(
+      repeated.map(async (order) => {
+        await sleep(this.random.between(0, 3_000));
+        await this.repeat(order, this.random.between(0, this.urls.length - 1), giveUp);
+        this.repeated.add(order.orderId);
+      }),
+    );
   }
 
   async create(order, giveUp) {
@@ -77,9 +95,8 @@ export class Load {
   }
 
   acknowledge(orderId, { status, body }) {
-    const told = this.acknowledged.get(orderId) ?? { ids: [], created: 0 };
-    if (!told.ids.includes(body.id)) told.ids.push(body.id);
-    if (status === 201) told.created += 1;
+    const told = this.acknowledged.get(orderId) ?? [];
+    told.push({ id: body.id, isNew: status === 201, at: performance.now() });
     this.acknowledged.set(orderId, told);
   }
 }

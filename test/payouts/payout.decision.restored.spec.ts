@@ -52,6 +52,12 @@ describe('a database that went back', () => {
     expect(decision?.set).not.toHaveProperty('doubtedAt');
   });
 
+  it('the alarm that the provider does not have it goes, until that is confirmed anew: a person must not decide on it', () => {
+    const row = unknown({ epoch: 1, attention: ['not_found', 'recipient_unreadable'] });
+    expect(run(row, restored)?.set.attention).toEqual(['recipient_unreadable']);
+    expect(run(unknown({ epoch: 1, attention: ['unauthorized'] }), restored)?.set).not.toHaveProperty('attention');
+  });
+
   it.each([
     ['unknown', unknown({ epoch: 2 })],
     ['wait', waiting({ epoch: 2 })],

@@ -1,5 +1,5 @@
 import { StateConflictError } from '../../alikassa.errors.js';
-import { hasConflict, unanswered } from '../attention.js';
+import { hasConflict, unanswered, withoutAlarms } from '../attention.js';
 import type { Payout } from '../payout.entity.js';
 import type { Evidence } from '../payout.evidence.js';
 import { nextCheck } from '../payout.schedule.js';
@@ -54,6 +54,7 @@ export function restored(
       checkCount: 0,
       notFoundCount: 0,
       notFoundSince: null,
+      ...(payout.attention.includes('not_found') ? { attention: withoutAlarms(payout.attention, ['not_found']) } : {}),
       ...(isDoubted ? { doubtedAt: now } : {}),
       ...(isSent || payout.status === 'sending' ? { possiblySent: true, doubtedAt: null } : {}),
       ...(payout.status === 'sending' ? { refusedAt: null } : {}),

@@ -1,14 +1,13 @@
 import { fork } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
-import { startEmbeddedPostgres } from '../../dist/src/app/embedded-postgres.js';
 
 const HOST = fileURLToPath(new URL('../helpers/host.process.mjs', import.meta.url));
 const RESTART_MS = 300;
+/** The product says so of an attempt that was stopped between its claim and its first byte. */
+const HELD_UP = 'was held up past its lease and was not sent';
 const END_MS = 20_000;
 
 /** One application process, started again whenever it ends, as an operating system's supervisor does it. */
@@ -18,6 +17,8 @@ export class Host {
   /** Ends after it listened that nobody here has caused. */
   crashes = [];
   starts = 0;
+  /** Attempts that were not sent since their claim did not hold any more. */
+  heldUp = 0;
   isWanted = true;
 
   constructor(name, port, databaseUrl, options, folder) {
@@ -37,6 +38,7 @@ export class Host {
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (chunk) => {
         this.log.write(chunk);
+        this.heldUp += String(chunk).split(HELD_UP).length - 1;
         said = (said + chunk).slice(-2_000);
       });
     }
@@ -96,69 +98,5 @@ export class Host {
     if (!isEnded) this.child?.kill('SIGKILL');
     await this.ended;
     return isEnded;
-  }
-}
-
-/** A real Postgres on data of its own, always on the same port. */
-export class Database {
-  isUp = false;
-
-  constructor(folder, port) {
-    this.folder = folder;
-    this.port = port;
-  }
-
-  async start() {
-    this.server = await startEmbeddedPostgres({ folder: this.folder, database: 'chaos', port: this.port });
-    this.url = this.server.url;
-    this.pool ??= this.ownPool();
-    this.isUp = true;
-  }
-
-  ownPool() {
-    const pool = new pg.Pool({
-      connectionString: this.url,
-      max: 2,
-      connectionTimeoutMillis: 3_000,
-      application_name: 'chaos',
-    });
-    pool.on('error', () => undefined);
-    pool.on('connect', (client) => client.on('error', () => undefined));
-    return pool;
-  }
-
-  /**
-   * Ends the server and starts it again.
-   * @param {'SIGINT' | 'SIGQUIT' | 'SIGKILL'} signal fast shutdown, immediate one, or none at all
-   */
-  async restart(signal, pauseMs) {
-    this.isUp = false;
-    const file = await readFile(join(this.folder, 'data', 'postmaster.pid'), 'utf8');
-    process.kill(Number(file.split('\n')[0]), signal);
-    await this.server.stop();
-    await sleep(pauseMs);
-    await this.start();
-  }
-
-  /** Kills one server process: Postgres ends all the others and recovers. */
-  async crash() {
-    const { rows } = await this.pool.query(
-      `SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name <> 'chaos'
-       ORDER BY random() LIMIT 1`,
-    );
-    if (rows[0]) process.kill(rows[0].pid, 'SIGKILL');
-  }
-
-  /** Cuts every connection of the application (57P01). */
-  async cut() {
-    await this.pool.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-       WHERE backend_type = 'client backend' AND application_name <> 'chaos'`,
-    );
-  }
-
-  async stop() {
-    await this.pool?.end();
-    await this.server?.stop();
   }
 }
