@@ -378,3 +378,20 @@ it('a provider that names another id each time fills neither the history nor the
   expect(attention).toContain('conflict_provider_id');
   expect((await host.payouts.events(payout.id)).length).toBeLessThan(60);
 });
+
+it('one attempt is known under two ids, and one has failed -> not ended, by a person neither while the other is paid', async () => {
+  const [own, other] = [id(), id()];
+  provider.onCreate = () => ok({ id: own, payment_status: 'wait' });
+  const payout = await made();
+  const records = { [own]: 'wait', [other]: 'paid' };
+  knows(payout.orderId, records);
+  await becomes(payout.id, 'wait');
+  expect(await notify(payout, { id: String(other), payment_status: 'paid' })).toBe(200);
+  records[own] = 'fail';
+  await becomes(payout.id, 'wait attempts_unaccounted conflict_provider_id');
+  await expect(decideNow(host.payouts, payout.id, FAIL)).rejects.toThrow('knows the order');
+  expect(await stateOf(payout.id)).toContain('wait');
+  records[other] = 'fail';
+  await decideNow(host.payouts, payout.id, FAIL);
+  expect(await stateOf(payout.id)).toBe('fail');
+});

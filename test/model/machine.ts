@@ -54,6 +54,8 @@ export class MemoryMachine implements Machine {
       isPartialPayment: null,
       attention: [],
       heard: [],
+      epoch: null,
+      doubtedAt: null,
       endedBy: null,
       refusedAt: null,
       unsentCount: 0,

@@ -170,6 +170,12 @@ describe('what the provider is asked by', () => {
       unknown({ heard: ['8:wait', '9:fail', 'amount=1'] }),
       [{ order_id: 'A-1' }, { id: '8' }],
     ],
+    [
+      'every id that was paid, where the payout is not',
+      waiting({ heard: ['8:paid', '9:fail'] }),
+      [{ id: '7' }, { id: '8' }],
+    ],
+    ['no id that was paid as the payout was', waiting({ status: 'paid', heard: ['8:paid'] }), [{ id: '7' }]],
   ] as const)('%s', (_, row, questions) => {
     expect(questionsFor(row)).toEqual(questions);
   });

@@ -37,11 +37,14 @@ export function idsOf({ heard, providerId }: Known): Map<string, string | undefi
   return ids;
 }
 
-/** Ids beside the payout's own of which no end was heard: they are asked about too. */
-export function idsToFollow(payout: Known): string[] {
-  return [...idsOf(payout)]
-    .filter(([id, status]) => id !== payout.providerId && (status === undefined || status === 'wait'))
-    .map(([id]) => id);
+/**
+ * Ids beside the payout's own of which no end was heard, or a payment that the payout's status does not tell: they are asked
+ * about too, so that no person fails unaware what was paid.
+ * @param to the status that the payout takes.
+ */
+export function idsToFollow(payout: Known & Pick<Payout, 'status'>, to = payout.status): string[] {
+  const isOpen = (status = 'wait'): boolean => status === 'wait' || (status === 'paid' && to !== 'paid');
+  return [...idsOf(payout)].filter(([id, status]) => id !== payout.providerId && isOpen(status)).map(([id]) => id);
 }
 
 /** The status call's question, by the merchant's order_id or the provider's id. */

@@ -48,7 +48,7 @@ function settled(payout: Payout, { facts, source }: Word, policy: DecisionPolicy
       ...(!isOpen && { endedBy: 'provider' }),
     },
     // Further ids of which no end was heard may be paid as well.
-    next: isOpen ? nextCheck(0, policy) : idsToFollow(payout).length > 0 ? followUp(0, policy) : null,
+    next: isOpen ? nextCheck(0, policy) : idsToFollow(payout, facts.status).length > 0 ? followUp(0, policy) : null,
     event: { type: source, detail: factsDetail(facts) },
   };
 }
