@@ -40,17 +40,27 @@ const environment = (databaseUrl: string, changes: Record<string, string> = {}):
 const start = async (env: Record<string, string>): Promise<void> => void (service = await startService(env, folder));
 const stop = async (): Promise<void> => void (await service?.kill('SIGTERM'));
 
-async function call(method: string, path: string, body?: object): Promise<{ status: number; id: string }> {
+interface Answer {
+  status: number;
+  id: string;
+  etag: string;
+}
+
+async function call(method: string, path: string, body?: object, seen = ''): Promise<Answer> {
   const response = await fetch(`${service?.url}/alikassa/payouts${path}`, {
     method,
-    headers: { authorization: `Bearer ${TOKENS.all.text}`, 'content-type': 'application/json' },
+    headers: {
+      authorization: `Bearer ${TOKENS.all.text}`,
+      'content-type': 'application/json',
+      ...(seen && { 'if-match': seen }),
+    },
     body: body && JSON.stringify(body),
   });
-  return { status: response.status, id: String(((await response.json()) as { id?: string }).id) };
+  const { id } = (await response.json()) as { id?: string };
+  return { status: response.status, id: String(id), etag: response.headers.get('etag') ?? '' };
 }
 /** Stays `wait`, without a notification. */
-const create = (orderId: string): Promise<{ status: number; id: string }> =>
-  call('POST', '', payload({ order_id: orderId, amount: '12.04' }));
+const create = (orderId: string): Promise<Answer> => call('POST', '', payload({ order_id: orderId, amount: '12.04' }));
 
 /** The commands of the document, word for word and in its order, in one shell. */
 function runDocument(env: Record<string, string>): Promise<{ code: number; out: string; err: string }> {
@@ -149,7 +159,8 @@ it.each([
     expect(out).toMatch(/^found +39 [^]*^queued again +1 [^]*^held +0 [^]*^open +0 /m);
 
     await start({ ...env, ALIKASSA_WORKER_ENABLED: 'false' });
-    expect((await call('POST', `/${(await create(withdrawn)).id}/withdraw`)).status).toBe(200);
+    const { id, etag } = await create(withdrawn);
+    expect((await call('POST', `/${id}/withdraw`, undefined, etag)).status).toBe(200);
     await stop();
     await start(env);
     for (const orderId of [...lost, ...fresh]) expect((await create(orderId)).status).toBe(201);
