@@ -92,7 +92,7 @@ const CHANGES: Rule[] = [
   ],
   [
     'a change is written by one statement together with its event, which says the same; settle() does so',
-    `NOT ${latest('after.id', `CASE WHEN ${TOGETHER} THEN line.from_status = before.status AND ${EVIDENCE} ELSE ${same(TOLD)} END`)}`,
+    `NOT ${latest('after.id', `CASE WHEN ${TOGETHER} THEN after.revision > before.revision AND line.from_status = before.status AND ${EVIDENCE} ELSE ${same(TOLD)} END`)}`,
   ],
 ];
 

@@ -314,7 +314,9 @@ describe('an event', () => {
     expect(await asEach(event(id, 'check', 'unknown', 'wait'))).toEqual(ALL_REFUSED);
     const touched = together('due_at = now()', id, 'check', 'unknown');
     expect(await asEach(touched)).toEqual(ALL_REFUSED);
-    expect(await asEach(together('due_at = now()', id, 'check', 'wait'))).toEqual([1, 1, 1]);
+    expect(await asEach(together('due_at = now()', id, 'check', 'wait'))).toEqual(ALL_REFUSED);
+    const next = 'due_at = now(), revision = revision + 1';
+    expect(await asEach(together(next, id, 'check', 'wait'))).toEqual([1, 1, 1]);
   });
 
   it.each([

@@ -62,8 +62,6 @@ export class MemoryMachine implements Machine {
       unsentTotal: 0,
       notFoundCount: 0,
       notFoundSince: null,
-      epoch: null,
-      doubtedAt: null,
       checkCount: 0,
       dueAt: now,
       createdAt: now,
