@@ -339,7 +339,7 @@ describe('an event', () => {
 
   it.each(['-1', '999999'])('has the next id, not %s', async (given) => {
     const id = await row('wait', true);
-    await database.pool.query(together('due_at = now()', id, 'check', 'wait'));
+    await database.pool.query(together('due_at = now(), revision = revision + 1', id, 'check', 'wait'));
     const sql = together(assignments('paid'), id, 'check', 'wait')
       .replace('(payout_id', '(id, payout_id')
       .replace('SELECT id', `OVERRIDING SYSTEM VALUE SELECT ${given}, id`);
