@@ -24,6 +24,8 @@ const PATCHED: [object, string[]][] = [
   [http.Agent.prototype, ['addRequest', 'createConnection']],
   [https.Agent.prototype, ['createConnection']],
 ];
+/** Set by assignment: `http` keeps it behind an accessor. */
+const { globalAgent } = http;
 const before = PATCHED.map(([object, names]) => names.map((name) => Object.getOwnPropertyDescriptor(object, name)));
 
 let surroundings: TestSurroundings;
@@ -51,6 +53,7 @@ afterEach(() => {
       else delete (object as Record<string, unknown>)[name];
     });
   });
+  http.globalAgent = globalAgent;
   delete (globalThis as Record<string, unknown>)['GLOBAL_AGENT'];
 });
 afterAll(async () => {
