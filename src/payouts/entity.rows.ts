@@ -3,6 +3,8 @@ import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata.js';
 import { plainSql } from './database.types.js';
 import { remembered } from './remembered.js';
 
+const TIME = 'timestamptz';
+
 export type Row = Readonly<Record<string, unknown>>;
 
 /** Rows of our own statements as entities, converted as TypeORM converts its own. */
@@ -30,7 +32,10 @@ export class EntityRows<Entity extends object> {
     const entity = new this.type();
     for (const column of this.metadata.columns) {
       if (!(column.propertyName in row)) continue;
-      column.setEntityValue(entity, this.dataSource.driver.prepareHydratedValue(row[column.propertyName], column));
+      const told = row[column.propertyName];
+      // TypeORM 0.3 leaves the text of a `timestamptz` as it is.
+      const value = column.type === TIME && typeof told === 'string' ? new Date(told) : told;
+      column.setEntityValue(entity, this.dataSource.driver.prepareHydratedValue(value, column));
     }
     return entity;
   }
@@ -60,7 +65,7 @@ export class EntityRows<Entity extends object> {
         .filter(({ isSelect }) => isSelect || isSealed)
         .map(({ databaseName, propertyName, type, isArray }) => {
           const column = `${source}."${databaseName}"`;
-          return `${type === 'timestamptz' || isArray ? plainSql(column) : column} AS "${propertyName}"`;
+          return `${type === TIME || isArray ? plainSql(column) : column} AS "${propertyName}"`;
         })
         .join(', '),
     );
