@@ -55,7 +55,7 @@ async function main() {
 
 /** One run: set-up, faults, settling, the check. */
 class Run {
-  counts = { killed: 0, frozen: 0, postgres: 0, promoted: 0 };
+  counts = { killed: 0, frozen: 0, caught: 0, postgres: 0, promoted: 0 };
   hosts = [];
   /** When what was acknowledged may have been lost: `{ from, to }` of each promotion. */
   losses = [];
@@ -137,7 +137,7 @@ class Run {
     this.creating = this.load.run(this.orders, seconds * 950, giveUp);
     this.startPeople();
     const progress = this.progressUntil(stop);
-    const { hosts, database, counts } = this;
+    const { hosts, database, watch, counts } = this;
     const postgres = {
       database,
       counts,
@@ -146,7 +146,7 @@ class Run {
       onLoss: (loss) => this.lose(loss, giveUp),
     };
     await Promise.all([
-      disturbProcesses({ hosts, database, leaseMs: LEASE_MS, counts }, random('processes'), stop),
+      disturbProcesses({ hosts, database, watch, leaseMs: LEASE_MS, counts }, random('processes'), stop),
       disturbPostgres(postgres, random('postgres'), stop),
     ]);
     await progress;
@@ -215,13 +215,13 @@ class Run {
 
   sayCounts(counts, more) {
     const statuses = Object.entries(counts).map(([status, count]) => `${status} ${count}`);
-    const { killed, frozen, postgres, promoted } = this.counts;
+    const { killed, frozen, caught, postgres, promoted } = this.counts;
     const { made, refused } = countDecisions(this.people.decisions);
     this.say(
       [
         `created ${this.load.acknowledged.size}/${this.orders.length}`,
         statuses.toSorted().join(', '),
-        `killed ${killed}, frozen ${frozen}, Postgres ${postgres}, promoted ${promoted}`,
+        `killed ${killed}, frozen ${frozen} (${caught} before the first byte), Postgres ${postgres}, promoted ${promoted}`,
         `decided ${made}, refused ${refused}`,
         more,
       ]

@@ -107,11 +107,16 @@ export class Database {
   async untilClaimed(withinMs) {
     const deadline = performance.now() + withinMs;
     for (let known; performance.now() < deadline;) {
-      const { rows } = await this.pool.query("SELECT id FROM alikassa_payouts WHERE status = 'sending'");
-      const ids = rows.map(({ id }) => id);
-      if (known && ids.some((id) => !known.has(id))) return;
-      known = new Set(ids);
+      const orderIds = await this.claimed();
+      if (known && orderIds.some((orderId) => !known.has(orderId))) return;
+      known = new Set(orderIds);
     }
+  }
+
+  /** The orders of the payouts that are being sent. */
+  async claimed() {
+    const { rows } = await this.pool.query("SELECT order_id FROM alikassa_payouts WHERE status = 'sending'");
+    return rows.map(({ order_id }) => order_id);
   }
 
   /** Kills one server process: Postgres ends all the others and recovers. */

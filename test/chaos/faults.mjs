@@ -3,14 +3,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** How long a claim is waited for, to stop a process right after it. */
 const CLAIM_MS = 500;
 
+/** How long what is on its way to the provider, or to the database, may need to arrive. */
+const ARRIVAL_MS = 150;
+
 /** Kills and freezes processes, one every second or two, until told to stop; then all run again. */
-export async function disturbProcesses({ hosts, database, leaseMs, counts }, random, stop) {
+export async function disturbProcesses({ hosts, database, watch, leaseMs, counts }, random, stop) {
   const thaws = [];
   while (await pause(random.between(1_000, 2_000), stop)) {
     const preferred = random.pick(hosts);
-    const mayFreeze = random.chance(0.4);
-    // Mostly past the lease, and past any time that a claim may be used in.
-    const frozenMs = Math.round(leaseMs * (random.chance(0.15) ? 0.4 : 1.1 + 1.2 * random.next()));
+    const mayFreeze = random.chance(0.5);
+    // Mostly past the lease; with a payout in its hands that it has not sent, until people have decided on that.
+    const usualMs = Math.round(leaseMs * (random.chance(0.15) ? 0.4 : 1.1 + 1.2 * random.next()));
+    const caughtMs = Math.round(leaseMs * (random.chance(0.3) ? 1.1 : 5 + 2 * random.next()));
     const isAtClaim = random.chance(0.75);
     const isHastyKill = random.chance(0.2);
     const mayEndLast = random.chance(0.3);
@@ -24,8 +28,11 @@ export async function disturbProcesses({ hosts, database, leaseMs, counts }, ran
       if (host.state !== 'up') continue;
       host.freeze();
       counts.frozen += 1;
+      await sleep(ARRIVAL_MS);
+      const isCaught = (await database.claimed().catch(() => [])).some((orderId) => !watch.hasArrived(orderId));
+      if (isCaught) counts.caught += 1;
       thaws.push(
-        sleep(frozenMs, undefined, { signal: stop }).then(
+        sleep(isCaught ? caughtMs : usualMs, undefined, { signal: stop }).then(
           () => host.thaw(),
           () => host.thaw(),
         ),

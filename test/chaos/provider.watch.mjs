@@ -36,6 +36,12 @@ export class ProviderWatch {
     };
   }
 
+  /** Whether a request that submits the order has come, ever. */
+  hasArrived(orderId) {
+    this.note();
+    return this.submissions.has(orderId);
+  }
+
   end() {
     clearInterval(this.timer);
   }

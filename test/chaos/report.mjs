@@ -17,13 +17,13 @@ export function showReport({ run, books, violations, isSettled, heldUp }) {
   for (const { what, clients, database, provider } of countLedger(books)) {
     console.log(`${what.padEnd(26)}${[clients, database, provider].map(cell).join('')}`);
   }
-  const { killed, frozen, postgres, promoted } = run.counts;
+  const { killed, frozen, caught, postgres, promoted } = run.counts;
   const { made, refused, repeats } = countDecisions(books.decisions);
   const replaced = books.jobs.filter(({ isWanted }) => !isWanted).length;
   const after = books.events.filter(({ type }) => type === 'restored').length;
   console.log(
     `\n${run.load.requests} creates sent, ${books.events.length} events, ${run.simulator.notificationsSent} ` +
-      `notifications; processes killed ${killed}, frozen ${frozen}, attempts held up past their lease and not sent ` +
+      `notifications; processes killed ${killed}, frozen ${frozen} (${caught} with a payout that was claimed and not sent), attempts held up past their lease and not sent ` +
       `${heldUp}; Postgres disturbed ${postgres}, standbys promoted ${promoted}, payouts asked about after it ${after}, ` +
       `creates repeated after it ${run.load.repeated.size}; ${books.decisions.length} decisions, sent ${repeats} times ` +
       `more: ${made} made, ${refused} refused; jobs that a dead worker's lock keeps ${replaced}`,
