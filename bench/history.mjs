@@ -10,8 +10,8 @@ const TABLES = ['alikassa_payouts', 'alikassa_payout_events'];
 
 /**
  * Fills the tables with final payouts, one every 86 seconds back from now, and the last line of the history of each. By
- * SQL, through all columns and checks, past the triggers. What a load of this size would fill page by page in random order, the indexes, is
- * dropped before and made again after it, as pg_restore does; so are the constraints that rest on them. In the end
+ * SQL, through all columns and checks, past the triggers. What a load of this size would fill page by page in random order,
+ * the indexes, is dropped before and made again after it, as pg_restore does; so are the constraints that rest on them. In the end
  * everything is as the migrations have made it, vacuumed and analysed.
  */
 export async function insertFinal({ url, pool }, count, say) {
@@ -50,7 +50,7 @@ const INSERT = `
       revision, possibly_sent, provider_id, payment_amount, commission_amount, is_partial_payment, created_at,
       updated_at, settled_at, key_id, recipient_ciphertext, number_fingerprint, content_fingerprint)
     SELECT gen_random_uuid(), 'old-' || n, $3, 'RUB', 12, 'qiwi_rub', '*******4455', 'paid', 1, 3, true, n, 12, 0.12,
-      false, at, at, at, 'bench', cipher, fingerprint, fingerprint
+      false, at, at, at, 'seed', cipher, fingerprint, fingerprint
     FROM generate_series($1::int, $2::int) AS n, decode(repeat('5a', 224), 'hex') AS cipher,
       LATERAL (SELECT now() - n * interval '86 s' AS at, sha256(int4send(n)) AS fingerprint) AS made
     RETURNING id

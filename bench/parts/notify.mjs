@@ -96,7 +96,7 @@ async function insertWaiting(pool, count) {
        revision, possibly_sent, provider_id, due_at, key_id, recipient_ciphertext, number_fingerprint,
        content_fingerprint)
      SELECT gen_random_uuid(), 'order-' || n, $2, 'RUB', 12, 'qiwi_rub', '*******4455', 'wait', 1, 2, true, $3 + n,
-       now() + interval '1 hour', 'bench', decode(repeat(md5(n::text), 14), 'hex'), sha256(('number' || n)::bytea),
+       now() + interval '1 hour', 'seed', decode(repeat(md5(n::text), 14), 'hex'), sha256(('number' || n)::bytea),
        sha256(('content' || n)::bytea)
      FROM generate_series(1, $1::int) AS n`,
     [count, ACCOUNT, FIRST_ID],
