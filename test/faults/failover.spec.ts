@@ -37,16 +37,17 @@ async function create(orderId: string, index = 0): Promise<void> {
   });
 }
 
+const [HOSTS, CONCURRENCY] = [2, 2];
 const orders = (count: number): string[] => Array.from({ length: count }, () => randomUUID());
 const sent = (orderIds: string[]): number => pair.submissions(orderIds).filter((times) => times > 0).length;
 
 it('131: an asynchronous standby is promoted without the last second -> asked about before it is sent again', async () => {
   pair = await startFailoverPair({
     // Asked about seldom once it waits: the few jobs that run at once are for what is on its way.
-    options: { worker: { concurrency: 2, sweepIntervalMs: 500 }, checkSchedule: [200, 300, 400, 10_000] },
+    options: { worker: { concurrency: CONCURRENCY, sweepIntervalMs: 500 }, checkSchedule: [200, 300, 400, 10_000] },
     simulator: { latencyMs: 50 },
   });
-  await startHosts(2);
+  await startHosts(HOSTS);
   const old = orders(60);
   await Promise.all(old.map((orderId, index) => create(orderId, index)));
   await pair.standby.untilCaughtUp();
@@ -69,9 +70,10 @@ it('131: an asynchronous standby is promoted without the last second -> asked ab
   const all = [...old, ...lost, ...fresh];
   expect(pair.submissions(all)).toEqual(all.map(() => 1));
   expect(all.map((orderId) => rows.get(orderId)?.status)).toEqual(all.map(() => 'wait'));
-  expect(sentOnes.map((orderId) => rows.get(orderId)?.attention)).toEqual(
-    sentOnes.map(() => 'known_to_provider_before_sent'),
-  );
+  // An attempt that was on its way meanwhile may have told of itself: then nobody has to look.
+  const found = sentOnes.map((orderId) => rows.get(orderId)?.attention).filter((attention) => attention !== null);
+  expect(found).toEqual(found.map(() => 'known_to_provider_before_sent'));
+  expect(found.length).toBeGreaterThanOrEqual(sentOnes.length - HOSTS * CONCURRENCY);
   expect([...rows.values()].filter(({ doubted_at }) => doubted_at !== null)).toEqual([]);
 }, 120_000);
 
