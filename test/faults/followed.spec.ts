@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { CreatePayoutDto } from '../../src/payouts/payout.dto.js';
 import { startApplication, type TestApplication } from '../helpers/application.js';
+import { signedQueryOf } from '../helpers/notification.query.js';
 import { payload } from '../helpers/payload.js';
 import { decideNow } from '../helpers/people.js';
 import { NOT_FOUND, ok, ScriptedProvider, TAKEN, type Asked, type Reply } from '../helpers/scripted.provider.js';
@@ -202,20 +203,7 @@ describe("150: another one's payment under our order_id is not ours", () => {
     provider.onCreate = () => 'drop';
     const third = await made();
     await becomes(third.id, 'unknown not_found');
-    const { amount, account, service } = await host.payouts.find(third.id);
-    const query = host.simulator.signedNotificationQuery({
-      type: 'payout',
-      id: String(nextId),
-      order_id: third.orderId,
-      payment_status: 'paid',
-      amount,
-      payment_amount: amount,
-      commission_amount: '0.12',
-      is_partial_payment: '0',
-      account,
-      service,
-      desc: null,
-    });
+    const query = signedQueryOf(host.simulator, await host.payouts.find(third.id), { id: String(nextId) });
     await host.http().get(`/alikassa/notifications?${query}`).expect(200);
     await becomes(third.id, 'unknown conflict_provider_id not_found');
   });

@@ -2,6 +2,7 @@ import type { CreatePayoutDto } from '../../src/payouts/payout.dto.js';
 import type { NotificationParameters } from '../../src/testing/index.js';
 import { startApplication, type TestApplication } from '../helpers/application.js';
 import { CrashedPayout } from '../helpers/crash.js';
+import { signedQueryOf } from '../helpers/notification.query.js';
 import { payload } from '../helpers/payload.js';
 import { latch } from '../helpers/payout.checks.js';
 import { decideNow } from '../helpers/people.js';
@@ -59,20 +60,8 @@ function knows(orderId: string, records: Record<number, string>, byOrder?: numbe
     return byOrder === undefined ? NOT_FOUND : record(orderId, byOrder, records[byOrder] ?? 'wait');
   };
 }
-async function notify({ id: payoutId, orderId }: Made, changes: NotificationParameters, on = host): Promise<number> {
-  const { amount, account, service } = await on.payouts.find(payoutId);
-  const query = on.simulator.signedNotificationQuery({
-    type: 'payout',
-    order_id: orderId,
-    amount,
-    payment_amount: amount,
-    commission_amount: '0.12',
-    is_partial_payment: '0',
-    account,
-    service,
-    desc: null,
-    ...changes,
-  });
+async function notify({ id: payoutId }: Made, changes: NotificationParameters, on = host): Promise<number> {
+  const query = signedQueryOf(on.simulator, await on.payouts.find(payoutId), changes);
   return on
     .http()
     .get(`/alikassa/notifications?${query}`)

@@ -3,6 +3,7 @@ import type { PayoutEventDto, ResolvePayoutDto } from '../../src/payouts/payout.
 import { RUB, startApplication, type TestApplication } from '../helpers/application.js';
 import { createTestDatabase } from '../helpers/database.js';
 import { DatabaseProxy } from '../helpers/database.proxy.js';
+import { signedQueryOf } from '../helpers/notification.query.js';
 import { payload } from '../helpers/payload.js';
 import { create, historyOf, type Accepted } from '../helpers/payout.checks.js';
 import { until } from '../helpers/until.js';
@@ -82,22 +83,8 @@ async function contradicted(): Promise<Accepted & { revision: number }> {
   return { ...payout, revision: (await shown(payout.id)).revision };
 }
 
-async function notify({ id, orderId }: Accepted, changes: Record<string, string>): Promise<void> {
-  const { amount, providerId, account, service } = await host.payouts.find(id);
-  const query = host.simulator.signedNotificationQuery({
-    type: 'payout',
-    id: providerId,
-    order_id: orderId,
-    payment_status: 'paid',
-    amount,
-    payment_amount: amount,
-    commission_amount: '0.12',
-    is_partial_payment: '0',
-    account,
-    service,
-    desc: null,
-    ...changes,
-  });
+async function notify({ id }: Accepted, changes: Record<string, string>): Promise<void> {
+  const query = signedQueryOf(host.simulator, await host.payouts.find(id), changes);
   await host.http().get(`/alikassa/notifications?${query}`).expect(200);
 }
 

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { AliKassaSimulator } from '../../src/testing/index.js';
+import type { Payout } from '../../src/payouts/payout.entity.js';
+import type { AliKassaSimulator, NotificationParameters } from '../../src/testing/index.js';
 import { RUB } from './application.js';
 
 /** The raw query of a notification as the provider signs it: a payout of its own that was paid, unless changed. */
-export function signedQuery(simulator: AliKassaSimulator, changes: Record<string, string | null> = {}): string {
+export function signedQuery(simulator: AliKassaSimulator, changes: NotificationParameters = {}): string {
   return simulator.signedNotificationQuery({
     type: 'payout',
     id: '100001524',
@@ -18,6 +19,16 @@ export function signedQuery(simulator: AliKassaSimulator, changes: Record<string
     desc: null,
     ...changes,
   });
+}
+
+/** The same of a stored payout. */
+export function signedQueryOf(
+  simulator: AliKassaSimulator,
+  { providerId, orderId, amount, account, service }: Payout,
+  changes: NotificationParameters = {},
+): string {
+  const own = { id: providerId, order_id: orderId, amount, payment_amount: amount, account, service };
+  return signedQuery(simulator, { ...own, ...changes });
 }
 
 /** The same with other content: well-formed to the last byte. */
