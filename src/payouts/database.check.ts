@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import { ConfigurationError, DatabaseRefusedError, RecipientUnreadableError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import { mappedDatabaseError } from './database.errors.js';
-import { query } from './database.statements.js';
+import { query, unhurried } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import type { RecipientCipher, Sealed } from './recipient.cipher.js';
 
@@ -81,11 +81,8 @@ export class DatabaseCheck implements OnModuleInit {
   private async opensNone(keyId: string): Promise<boolean> {
     const sql = `SELECT id, recipient_ciphertext AS ciphertext FROM ${tablePath(this.dataSource, 'alikassa_payouts')}
       WHERE instance = $1 AND key_id = $2 AND recipient_ciphertext IS NOT NULL ORDER BY seq DESC LIMIT ${SAMPLES}`;
-    const rows = await this.dataSource.transaction(async (manager) => {
-      // Once, and past the whole history where no row is under the key.
-      await manager.query('SET LOCAL statement_timeout = 0');
-      return query<SealedRow>(this.dataSource, sql, [this.options.instance, keyId], manager);
-    });
+    // Past the whole history where no row is under the key, once.
+    const rows = await unhurried<SealedRow>(this.dataSource, sql, [this.options.instance, keyId]);
     return rows.length > 0 && !rows.some((row) => this.opens({ keyId, ...row }));
   }
 

@@ -19,27 +19,19 @@ const TRANSIENT_NETWORK = /^(?:ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_AG
 const TRANSIENT_TEXT =
   /connection terminated|timeout exceeded when trying to connect|client has encountered a connection|client was closed|query read timeout|query runner already released/i;
 
+const POOLER =
+  'a pooler gives its sessions to others between statements; connect directly, or let it keep prepared statements';
+const OTHER_TABLES =
+  "its tables are not those of this version; run the module's migrations, and look for what was changed by hand";
 /** What to do about what does not pass by itself, by the beginning of its state. */
 const MENDS: readonly (readonly [state: string, mend: string])[] = [
   ['25006', 'it is read only; connect to the primary, or end its recovery'],
   ['53100', 'its disk is full; make room'],
   ['42501', "the application's role lacks a privilege; grant it (docs/DATABASE.md)"],
-  [
-    '42P05',
-    'a pooler gives its sessions to others between statements; connect directly, or let it keep prepared statements',
-  ],
-  [
-    '26000',
-    'a pooler gives its sessions to others between statements; connect directly, or let it keep prepared statements',
-  ],
-  [
-    '42',
-    "its tables are not those of this version; run the module's migrations, and look for what was changed by hand",
-  ],
-  [
-    '3F',
-    "its tables are not those of this version; run the module's migrations, and look for what was changed by hand",
-  ],
+  ['42P05', POOLER],
+  ['26000', POOLER],
+  ['42', OTHER_TABLES],
+  ['3F', OTHER_TABLES],
   ['3D', 'the database does not exist any more; mend the address'],
   ['28', 'the role or its password is refused; mend them'],
   ['22', "it cannot store a value of the call; for a text, look at the database's encoding, which must be UTF8"],

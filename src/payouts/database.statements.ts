@@ -55,6 +55,19 @@ export async function query<T>(
 }
 
 /**
+ * The same, of one that may read past the whole history: that may take longer than a statement of a payout is given.
+ * @throws DatabaseUnavailableError, DatabaseRefusedError
+ */
+export async function unhurried<T>(dataSource: DataSource, text: string, values: unknown[]): Promise<T[]> {
+  return mapped(
+    dataSource.transaction(async (manager) => {
+      await manager.query('SET LOCAL statement_timeout = 0');
+      return query<T>(dataSource, text, values, manager);
+    }),
+  );
+}
+
+/**
  * SQL of a table expression `bound` that limits how long the statement that it is joined to waits for rows that another
  * transaction holds: the host may have set no limit, or a longer one. It ends with the statement's transaction.
  * @param ms SQL of milliseconds.

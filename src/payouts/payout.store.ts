@@ -151,7 +151,7 @@ export class PayoutStore {
    */
   async isMade(id: string, decision: string): Promise<boolean> {
     const sql = `SELECT FROM ${tablePath(this.dataSource, 'alikassa_payout_events')} WHERE payout_id = $1 AND decision = $2`;
-    return (await mapped(this.query(sql, [id, decision]))).length > 0;
+    return (await this.query(sql, [id, decision])).length > 0;
   }
 
   private async unchanged(id: string): Promise<Settled> {

@@ -4,8 +4,7 @@ import type { DataSource } from 'typeorm';
 import { RecipientUnreadableError } from '../alikassa.errors.js';
 import type { ResolvedOptions } from '../alikassa.options.js';
 import type { CreatePayoutRequest } from '../provider/provider.types.js';
-import { mapped } from './database.errors.js';
-import { DURABLE, query } from './database.statements.js';
+import { DURABLE, query, unhurried } from './database.statements.js';
 import { tablePath } from './database.tables.js';
 import { contentsOfBody } from './payout.request.js';
 import type { PayoutStore } from './payout.store.js';
@@ -132,7 +131,8 @@ export class RecipientRotation {
   /** The rows that are not under the active key, in the order of their creation. */
   private async *pages(signal: AbortSignal | undefined): AsyncGenerator<SealedRow[]> {
     for (let after = '0'; !signal?.aborted;) {
-      const rows = await this.unhurried<SealedRow>(
+      const rows = await unhurried<SealedRow>(
+        this.dataSource,
         `SELECT id, seq, account, key_id AS "keyId", recipient_ciphertext AS ciphertext, content_fingerprint AS content
          FROM ${this.table} WHERE instance = $4 AND seq > $1 AND key_id <> $2 AND recipient_ciphertext IS NOT NULL
          ORDER BY seq LIMIT $3`,
@@ -200,21 +200,12 @@ export class RecipientRotation {
   }
 
   private async uses(): Promise<KeyUse[]> {
-    return this.unhurried<KeyUse>(
+    return unhurried<KeyUse>(
+      this.dataSource,
       `SELECT key_id AS "keyId", count(recipient_ciphertext)::int AS sealed,
          (count(*) - count(recipient_ciphertext))::int AS erased
        FROM ${this.table} WHERE instance = $2 AND key_id <> $1 GROUP BY key_id ORDER BY key_id`,
       [this.cipher.activeKeyId, this.options.instance],
-    );
-  }
-
-  /** Reads past the whole history, which may take longer than a statement of a payout is given. */
-  private async unhurried<T>(sql: string, params: unknown[]): Promise<T[]> {
-    return mapped(
-      this.dataSource.transaction(async (manager) => {
-        await manager.query('SET LOCAL statement_timeout = 0');
-        return query<T>(this.dataSource, sql, params, manager);
-      }),
     );
   }
 
